@@ -1,0 +1,1 @@
+"""The read side: HTTP API, live stream and the page."""

@@ -1,0 +1,28 @@
+"""Flags that a figure carries: what happened in its span. Bits in the store, words in JSON."""
+
+from __future__ import annotations
+
+from enum import IntFlag
+
+
+class Flag(IntFlag):
+    """What a person must know beside a figure (design 4.6, domain 3.1)."""
+
+    ROLLOVER = 1
+    RESET = 2
+    EXCHANGE = 4
+    GAP = 8
+    IMPLAUSIBLE = 16
+    SPIKE = 32
+    CONFIRMED = 64
+    UNCERTAIN = 128
+    MULTIPLIER_UNKNOWN = 256
+    MULTIPLIER_CHANGED = 512
+    ESTIMATED = 1024
+    UNCERTAINTY_UNDECLARED = 2048
+    STOCK_NOT_TAKEN = 4096
+
+
+def words(flags: int) -> list[str]:
+    """Return the words of the set bits, in the order of their bits."""
+    return [flag.name.lower() for flag in Flag if flags & flag and flag.name is not None]

@@ -1,0 +1,1 @@
+"""The agent on a plant gateway: reads meters, keeps readings, forwards them until received."""

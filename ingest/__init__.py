@@ -1,0 +1,1 @@
+"""The write side: broker to store to energy to verdict."""

@@ -1,0 +1,1 @@
+"""PostgreSQL, TimescaleDB, Citus: the only folder that speaks SQL."""

@@ -1,0 +1,5 @@
+"""Registers the fixture plugins, nothing more."""
+
+from __future__ import annotations
+
+pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.broker"]
