@@ -62,11 +62,12 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="danhao", description="Live, provable energy per unit of product (单耗)."
     )
-    parser.add_argument("--version", action="version", version=f"danhao {_version()}")
+    if given[:1] == ["--version"]:
+        parser.add_argument("--version", action="version", version=f"danhao {_version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     wanted = next((word for word in given if not word.startswith("-")), None)
     loaded: set[str] = set()
-    for name, module, purpose in COMMANDS:
+    for name, module, _ in COMMANDS:
         if name == wanted and module not in loaded:
             loaded.add(module)
             _load(name, module).register(commands)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The two commands of the README, with nothing but Python 3.11+ and pip:
+"""The two commands of the README, with nothing but Python 3.11+ and pip.
 
     python3 run.py up --demo      set up, then `danhao up --demo` (any danhao command works)
     python3 run.py test           set up, then every check and every test
@@ -27,7 +27,8 @@ NOT_SOURCES = {"node_modules", "static", "__pycache__"}
 def main(arguments: list[str]) -> int:
     """Set up what the command needs, then run it; return its exit code."""
     if sys.version_info < OLDEST:
-        print(f"danhao needs Python 3.11 or newer; this is {sys.version.split()[0]}", file=sys.stderr)
+        found = sys.version.split()[0]
+        print(f"danhao needs Python 3.11 or newer; this is {found}", file=sys.stderr)
         return 2
     if not arguments or arguments[0] in {"-h", "--help"}:
         print(__doc__)
@@ -38,7 +39,9 @@ def main(arguments: list[str]) -> int:
     if testing:
         return subprocess.call([str(python), "tests/checks.py", *arguments[1:]], cwd=ROOT)
     command = [str(python), "-m", "danhao", *arguments]
-    os.execv(command[0], command)  # the program gets our place, its signals and its exit code
+    os.chdir(ROOT)
+    # The program gets our place, its signals and its exit code: this call does not return.
+    return os.execv(command[0], command)
 
 
 def environment() -> Path:

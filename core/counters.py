@@ -66,6 +66,12 @@ class Rule:
                 found = allowance
         return found
 
+    def allows(self, rise: int, t0_us: int, t1_us: int) -> bool:
+        """Tell whether a rise of counts on [t0, t1) may be booked as it is."""
+        allowance = self.allowance_on(t0_us, t1_us)
+        possible = allowance is None or allowance.allows(rise, t1_us - t0_us)
+        return possible and rise <= self.most_rise
+
 
 @dataclass(frozen=True, slots=True)
 class Track:
@@ -138,12 +144,9 @@ def _judge(start: int, shown: int, t0: int, t1: int, rule: Rule) -> tuple[int | 
     """Return the level a step ends at, None where its energy is unknown, and what to flag."""
     rise = shown - start
     if rise >= 0:
-        if rise > rule.most_rise:
-            return None, Flag.IMPLAUSIBLE
-        allowance = rule.allowance_on(t0, t1)
-        if allowance is None or allowance.allows(rise, t1 - t0):
+        if rule.allows(rise, t0, t1):
             return shown, Flag(0)
-        if t1 in rule.confirmed_us:
+        if t1 in rule.confirmed_us and rise <= rule.most_rise:
             return shown, Flag.CONFIRMED
         return None, Flag.IMPLAUSIBLE
     if _is_rollover(rise, t0, t1, rule):
@@ -157,12 +160,9 @@ def _is_rollover(rise: int, t0: int, t1: int, rule: Rule) -> bool:
     if rule.modulus is None or rise + rule.modulus < 0:
         return False
     wrapped = rise + rule.modulus
-    if wrapped > rule.most_rise:
+    if rule.allowance is None and 2 * wrapped >= rule.modulus:
         return False
-    allowance = rule.allowance_on(t0, t1)
-    if allowance is not None:
-        return allowance.allows(wrapped, t1 - t0)
-    return 2 * wrapped < rule.modulus
+    return rule.allows(wrapped, t0, t1)
 
 
 def _scan(ts: Int64s, counts: Int64s, rule: Rule) -> tuple[Int64s, Int64s]:
@@ -262,8 +262,7 @@ def _return_of(
             return None
         opposite = (counts[back + 1] < counts[back]) == upward
         rise = int(counts[back + 1]) - level
-        allowance = rule.allowance_on(t0, t1)
-        if opposite and rise >= 0 and allowance is not None and allowance.allows(rise, t1 - t0):
+        if opposite and rise >= 0 and rule.allows(rise, t0, t1):
             return later
     return None
 

@@ -217,7 +217,8 @@ def rule_of(point: Point, scale: int, confirmed_us: frozenset[int] = frozenset()
     """Return how to read the point's register, in counts of 1/scale.
 
     What is allowed follows the multiplier in force; a step astride a change may take the more
-    generous, and before the first multiplier the first one counts.
+    generous, and before the first multiplier the first one counts. No step may exceed
+    MOST_STEP_E6 at the largest multiplier.
     """
     modulus = None if point.modulus is None else point.modulus * scale
     multipliers = [value for _, value in point.multipliers] or [Fraction(1)]

@@ -41,7 +41,7 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.message}"
+        return f"{self.where}: {self.message}" if self.where else self.message
 
 
 class Misconfigured(DanhaoError):  # noqa: N818 - named after what the caller may do
@@ -49,7 +49,7 @@ class Misconfigured(DanhaoError):  # noqa: N818 - named after what the caller ma
 
     def __init__(self, problems: Sequence[Problem] | str) -> None:
         self.problems: tuple[Problem, ...] = (
-            (Problem("configuration", problems),) if isinstance(problems, str) else tuple(problems)
+            (Problem("", problems),) if isinstance(problems, str) else tuple(problems)
         )
         text = problems if isinstance(problems, str) else "\n".join(map(str, problems))
         super().__init__(text)

@@ -8,7 +8,6 @@ standard uncertainties of independent meters. Verdicts use unrounded figures (de
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from core.limits import Comparison, Limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from decimal import Decimal
 
     from core.indicators import Indicator
     from core.plant import Point, Unit

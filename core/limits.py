@@ -78,7 +78,7 @@ class _LimitFile(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One limit of one source; dates are days of plant time, `valid_to` is the first day without it.
+    """One limit of one source; dates are days of plant time, `valid_to` the first day without it.
 
     `due` is when a target was to be met: past it the limit is lapsed and is judged all the same.
     `guard_band` False sets the uncertainty to zero in its verdict.
@@ -134,9 +134,7 @@ def parse(text: str, name: str) -> dict[str, Limit]:
             problems.append(document.problem(("limit", limit_id, "unit"), message))
     if problems:
         raise Misconfigured(problems)
-    return {
-        limit_id: Limit(id=limit_id, **dict(row)) for limit_id, row in table.limit.items()
-    }
+    return {limit_id: Limit(id=limit_id, **dict(row)) for limit_id, row in table.limit.items()}
 
 
 @lru_cache(maxsize=1)
@@ -151,7 +149,7 @@ def find(limit_id: str) -> Limit:
     limits = catalogue()
     if limit_id not in limits:
         near = difflib.get_close_matches(limit_id, limits, n=3, cutoff=0.3)
-        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        hint = f"; did you mean {', '.join(near)}?" if near else ": `danhao limits list` names all"
         raise Rejected(f"no limit has the id {limit_id[:120]!r}{hint}", reason="unknown_limit")
     return limits[limit_id]
 

@@ -14,6 +14,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from core import decimals, names, periods, tomlfile, units
+from core import decimals, names, periods, relations, tomlfile, units
 from core.clock import to_us
 from core.errors import Misconfigured
 
@@ -66,6 +67,11 @@ def _aware(value: object) -> datetime:
         raise ValueError("the time is outside the years 1 to 9999") from error
 
 
+def _zone(value: str) -> str:
+    periods.zone(value)
+    return value
+
+
 # Printed plainly, never as 1E-7, so that what is written can be read again.
 Exact = Annotated[
     Decimal, BeforeValidator(_decimal), PlainSerializer(lambda number: f"{number:f}", str, "json")
@@ -73,6 +79,7 @@ Exact = Annotated[
 Positive = Annotated[Exact, Field(gt=0)]
 Instant = Annotated[datetime, BeforeValidator(_aware)]
 Slug = Annotated[str, Field(pattern=names.SITE_PATTERN)]
+Zone = Annotated[str, AfterValidator(_zone)]
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -162,32 +169,9 @@ class _SiteTable(BaseModel):
     name: Name
     altitude_m: Annotated[int, Field(ge=-500, le=9000)] | None = None
     jurisdiction: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z0-9]+)*$")]
-    timezone: str = "Asia/Shanghai"
+    timezone: Zone = "Asia/Shanghai"
     agent: dict[Slug, _AgentTable] = Field(default_factory=dict)
     unit: dict[Slug, _UnitTable] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _main_meters(self) -> _SiteTable:
-        for unit_key, unit in self.unit.items():
-            for key, point in unit.point.items():
-                main = unit.point.get(point.parent) if point.parent is not None else None
-                if point.parent is not None and (main is None or point.parent == key):
-                    raise ValueError(
-                        f"point {unit_key}.{key}: parent {point.parent!r} is no other point of the unit"
-                    )
-                if main is not None and main.parent is not None:
-                    raise ValueError(
-                        f"point {unit_key}.{key}: parent {point.parent!r} is itself a sub-meter"
-                    )
-        return self
-
-    @model_validator(mode="after")
-    def _zone_and_parents(self) -> _SiteTable:
-        periods.zone(self.timezone)
-        for key, unit in self.unit.items():
-            if unit.parent is not None and (unit.parent == key or unit.parent not in self.unit):
-                raise ValueError(f"unit {key}: parent {unit.parent!r} is no other unit of the site")
-        return self
 
 
 class _PlantFile(BaseModel):
@@ -289,20 +273,13 @@ class Plant:
 def parse(text: str, name: str, known_indicators: frozenset[str] | None = None) -> Plant:
     """Read a plant file; raises Misconfigured with every problem, its file, line and key."""
     document = tomlfile.parse(text, name)
-    table = tomlfile.validate(document, _PlantFile)
-    if known_indicators is not None:
-        wrong = [
-            document.problem(
-                ("site", site_id, "unit", unit_id, "indicators"),
-                f"unknown indicator {indicator!r}: `danhao limits list` names those there are",
-            )
-            for site_id, site in table.site.items()
-            for unit_id, unit in site.unit.items()
-            for indicator in unit.indicators
-            if indicator not in known_indicators
-        ]
-        if wrong:
-            raise Misconfigured(wrong)
+    unrelated = relations.problems(document, known_indicators)
+    try:
+        table = tomlfile.validate(document, _PlantFile)
+    except Misconfigured as error:
+        raise Misconfigured([*error.problems, *unrelated]) from error
+    if unrelated:
+        raise Misconfigured(unrelated)
     return _build(table)
 
 

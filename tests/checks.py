@@ -1,7 +1,6 @@
 """Every check and every test, in the order in which a mistake is cheapest: what CI runs.
 
-    python tests/checks.py            all
-    python tests/checks.py --quick    all but the tests that start whole processes
+`python tests/checks.py --quick` leaves out the tests that start whole processes or a browser.
 """
 
 from __future__ import annotations

@@ -160,6 +160,7 @@ create table result (                     -- one computed figure with its verdic
     change bigint generated always as identity, -- grows with every write: what the live stream asks for
     unique (unit, indicator, period, period_start, version)
 );
+create index result_change on result (change);
 create index result_period on result (unit, indicator, period, period_start desc, version desc);
 
 create table access_token (

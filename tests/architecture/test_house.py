@@ -137,3 +137,22 @@ def test_quotations_of_limits_stand_in_their_source_to_the_letter() -> None:
     for key, row in quoted.items():
         source = (seeds / row["source"].removeprefix("seeds/")).read_text("utf-8")
         assert row["quote"] in source, key
+
+
+def test_every_dead_letter_reason_is_explained() -> None:
+    sql = (ROOT / "store" / "sql" / "0001_ledger.sql").read_text("utf-8")
+    listed = re.search(r"reason in \(([^)]*)\)", sql)
+    assert listed is not None
+    reasons = set(re.findall(r"'(\w+)'", listed.group(1)))
+    explained = set(
+        re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "wire.md").read_text("utf-8"), re.MULTILINE)
+    )
+    assert reasons == explained
+
+
+def test_every_key_of_a_point_is_explained() -> None:
+    text = (ROOT / "docs" / "plant-file.md").read_text("utf-8")
+    from core.plant import _PointTable  # noqa: PLC0415 - the one place that needs it
+
+    keys = set(_PointTable.model_fields) - {"name"}
+    assert {key for key in keys if f"`{key}`" not in text} == set()

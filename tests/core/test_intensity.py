@@ -97,8 +97,13 @@ def energy(kwh: int | None, measured: Fraction = Fraction(1)) -> PeriodEnergy:
 
 def found(value: str, doubt: str = "0", completeness: str = "1") -> Intensity:
     return Intensity(
-        Fraction(1), Fraction(0), Fraction(1), Fraction(value), Fraction(doubt),
-        Fraction(completeness), 0,
+        Fraction(1),
+        Fraction(0),
+        Fraction(1),
+        Fraction(value),
+        Fraction(doubt),
+        Fraction(completeness),
+        0,
     )
 
 
@@ -116,9 +121,7 @@ def test_the_uncertainty_of_the_domain_notes_is_met() -> None:
 
 def test_independent_meters_add_their_uncertainty_as_squares() -> None:
     one = intensity.combine(UNIT, LIQUID, [(AC, energy(1000))], 1_000_000, AFTER)
-    two = intensity.combine(
-        UNIT, LIQUID, [(AC, energy(500)), (AC, energy(500))], 1_000_000, AFTER
-    )
+    two = intensity.combine(UNIT, LIQUID, [(AC, energy(500)), (AC, energy(500))], 1_000_000, AFTER)
     assert one.uncertainty is not None
     assert two.uncertainty is not None
     assert two.value == one.value
@@ -240,9 +243,7 @@ def test_too_little_data_proves_nothing() -> None:
     doubt=st.fractions(min_value=0, max_value=500),
 )
 def test_the_three_findings_exclude_one_another(value: Fraction, doubt: Fraction) -> None:
-    figure = Intensity(
-        Fraction(1), Fraction(0), Fraction(1), value, doubt, Fraction(1), 0
-    )
+    figure = Intensity(Fraction(1), Fraction(0), Fraction(1), value, doubt, Fraction(1), 0)
     verdict = intensity.judge(figure, LIMIT, applies=True)
     assert (verdict is Verdict.WITHIN) == (value + doubt <= 12750)
     assert (verdict is Verdict.EXCEEDS) == (value - doubt > 12750)
@@ -250,9 +251,7 @@ def test_the_three_findings_exclude_one_another(value: Fraction, doubt: Fraction
 
 def test_a_period_item_prints_six_places_and_says_lapsed() -> None:
     result = intensity.combine(UNIT, LIQUID, [(AC, energy(38_100_000))], 3_000_123_000, AFTER)
-    item = intensity.figures(
-        UNIT, LIQUID, result, [LIMIT], ("cn-qh", "Asia/Shanghai", START), {}
-    )
+    item = intensity.figures(UNIT, LIQUID, result, [LIMIT], ("cn-qh", "Asia/Shanghai", START), {})
     assert item["intensity"]["value"] == "12699.479321"
     assert item["energy"] == {"value": "38100000", "estimated": "0", "unit": "kWh"}
     assert item["output"] == {"value": "3000.123", "unit": "t"}

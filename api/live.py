@@ -1,0 +1,231 @@
+"""Server-sent events: what changed is encoded once per scope and fanned out to bounded queues.
+
+A channel is one scope: its clients see the same units under one numbering `<epoch>-<seq>` without
+holes; its epoch is fresh in every process, so an id from before a restart is never trusted. A
+client whose queue is full loses it and gets `resync` instead (web.md 7).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from api import access
+from core import periods
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from api.metrics import Metrics
+
+MOST_CLIENTS: Final = 500
+MOST_QUEUED: Final = 4
+RESUME_S: Final = 120.0
+FRESH_S: Final = 15.0  # between a page's snapshot and its stream
+HEARTBEAT_S: Final = 5.0
+CLOSE: Final = b""
+
+View = dict[str, Any]
+
+
+class FullError(Exception):
+    """There are as many live streams as this process serves."""
+
+
+@dataclass(eq=False, slots=True)
+class Client:
+    """One open stream: a bounded queue of encoded events; CLOSE ends it."""
+
+    channel: Channel
+    queue: asyncio.Queue[bytes] = field(default_factory=lambda: asyncio.Queue(MOST_QUEUED))
+
+
+@dataclass(eq=False, slots=True)
+class Channel:
+    """The clients of one scope, and which counter of the hub each of its last ids had seen."""
+
+    scope: frozenset[str]
+    epoch: str
+    seq: int = 0
+    seen: deque[tuple[int, float, int]] = field(default_factory=deque)
+    clients: set[Client] = field(default_factory=set)
+    left_at: float = 0.0
+
+    def sees(self, view: View) -> bool:
+        """Tell whether the scope holds the view's site."""
+        return access.covers(self.scope, view["site"], view["jurisdiction"])
+
+
+@dataclass(slots=True)
+class _Changed:
+    counter: int
+    at: float
+    view: View
+
+
+class Hub:
+    """Everybody's live stream in this process; instants are seconds of a monotonic clock."""
+
+    def __init__(self, metrics: Metrics, most_clients: int = MOST_CLIENTS) -> None:
+        self._metrics = metrics
+        self._most_clients = most_clients
+        self._channels: dict[frozenset[str], Channel] = {}
+        self._changed: dict[str, _Changed] = {}
+        self._counter = 0
+        self._clients = 0
+        self.closed = asyncio.Event()
+        self.wanted = asyncio.Event()
+
+    @property
+    def clients(self) -> int:
+        """Return the number of open streams."""
+        return self._clients
+
+    def join(self, scope: frozenset[str], last_id: str | None, now: float) -> Client:
+        """Open a stream and queue what the client missed; raises FullError at the bound."""
+        if self._clients >= self._most_clients:
+            self._metrics.add("danhao_live_refused_total")
+            raise FullError
+        self._forget_idle(now)
+        channel = self._channels.get(scope)
+        if channel is None:
+            channel = Channel(scope, secrets.token_hex(4))
+            channel.seen.append((0, now, self._counter))
+            self._channels[scope] = channel
+        client = Client(channel)
+        channel.clients.add(client)
+        self._clients += 1
+        self._count_clients()
+        client.queue.put_nowait(self._welcome(channel, last_id, now))
+        if self.closed.is_set():
+            _end(client)
+        self.wanted.set()
+        return client
+
+    def leave(self, client: Client, now: float) -> None:
+        """Close a stream; closing it twice changes nothing."""
+        channel = client.channel
+        if client in channel.clients:
+            channel.clients.remove(client)
+            channel.left_at = now
+            self._clients -= 1
+            self._count_clients()
+        if self._clients == 0:
+            self.wanted.clear()
+
+    def publish(self, views: Mapping[str, View], now: float) -> None:
+        """Tell every channel of the changed units it sees, encoded once per channel."""
+        if not views:
+            return
+        self._counter += 1
+        for unit, view in views.items():
+            self._changed[unit] = _Changed(self._counter, now, view)
+        for channel in self._channels.values():
+            seen = [view for view in views.values() if channel.sees(view)]
+            if not seen:
+                continue
+            channel.seq += 1
+            _remember(channel, self._counter, now)
+            self._send(channel, _encode("units", {"items": seen}, _id(channel)), "units")
+
+    def forget_units(self, units: set[str]) -> None:
+        """Drop units that are declared no more and let every client fetch the list again."""
+        for unit in units:
+            self._changed.pop(unit, None)
+        self.resync()
+
+    def resync(self) -> None:
+        """Let every client fetch the list of units again."""
+        for channel in self._channels.values():
+            self._send(channel, _encode("resync", {}, _id(channel)), "resync")
+
+    def heartbeat(self, now_us: int) -> None:
+        """Tell every client that the stream lives."""
+        event = _encode("heartbeat", {"at": periods.render_utc(now_us)}, None)
+        for channel in self._channels.values():
+            self._send(channel, event, "heartbeat")
+
+    def close(self) -> None:
+        """End every stream: the process stops."""
+        self.closed.set()
+        for channel in self._channels.values():
+            for client in channel.clients:
+                _end(client)
+
+    def _welcome(self, channel: Channel, last_id: str | None, now: float) -> bytes:
+        retry = b"retry: 2000\n"
+        if last_id is None:
+            since = [c for c in self._changed.values() if now - c.at <= FRESH_S]
+        else:
+            counter = _resumable(channel, last_id, now)
+            if counter is None:
+                return retry + _encode("resync", {}, _id(channel))
+            since = [c for c in self._changed.values() if c.counter > counter]
+        views = [c.view for c in since if channel.sees(c.view)]
+        return retry + _encode("units", {"items": views}, _id(channel))
+
+    def _send(self, channel: Channel, event: bytes, kind: str) -> None:
+        self._metrics.add("danhao_live_events_total", kind=kind)
+        for client in channel.clients:
+            if not client.queue.full():
+                client.queue.put_nowait(event)
+                continue
+            self._metrics.add("danhao_live_resyncs_total")
+            _drop(client)
+            client.queue.put_nowait(_encode("resync", {}, _id(channel)))
+
+    def _forget_idle(self, now: float) -> None:
+        idle = [
+            scope
+            for scope, channel in self._channels.items()
+            if not channel.clients and now - channel.left_at > RESUME_S
+        ]
+        for scope in idle:
+            del self._channels[scope]
+
+    def _count_clients(self) -> None:
+        self._metrics.set("danhao_live_clients", self._clients)
+
+
+def _encode(event: str, data: Mapping[str, Any], event_id: str | None) -> bytes:
+    head = f"id: {event_id}\n" if event_id is not None else ""
+    return f"{head}event: {event}\ndata: ".encode() + msgspec.json.encode(data) + b"\n\n"
+
+
+def _id(channel: Channel) -> str:
+    return f"{channel.epoch}-{channel.seq}"
+
+
+def _remember(channel: Channel, counter: int, now: float) -> None:
+    channel.seen.append((channel.seq, now, counter))
+    # The newest id older than the window stays: whoever holds it missed nothing before.
+    while len(channel.seen) > 1 and now - channel.seen[1][1] > RESUME_S:
+        channel.seen.popleft()
+
+
+def _resumable(channel: Channel, last_id: str, now: float) -> int | None:
+    """Return the hub's counter that the holder of this id has seen, or None."""
+    epoch, _, text = last_id.partition("-")
+    if epoch != channel.epoch or not (text.isascii() and text.isdigit() and len(text) < 20):  # noqa: PLR2004 - digits of 64 bits
+        return None
+    asked = int(text)
+    for seq, at, counter in reversed(channel.seen):
+        if seq == asked:
+            is_current = seq == channel.seq
+            return counter if is_current or now - at <= RESUME_S else None
+    return None
+
+
+def _drop(client: Client) -> None:
+    while not client.queue.empty():
+        client.queue.get_nowait()
+
+
+def _end(client: Client) -> None:
+    _drop(client)
+    client.queue.put_nowait(CLOSE)

@@ -1,0 +1,78 @@
+"""Counters and gauges of this process in Prometheus' text format; a small writer of our own.
+
+A series is a name with labels; the number of series is bounded, what is beyond is counted in one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+MOST_SERIES: Final = 2000
+OVERFLOW: Final = "danhao_metric_series_dropped_total"
+
+_HELP: Final = {
+    "danhao_http_requests_total": ("counter", "Answered requests by method, route and status."),
+    "danhao_http_seconds_total": ("counter", "Seconds spent on requests, streams left out."),
+    "danhao_live_clients": ("gauge", "Open live streams."),
+    "danhao_live_events_total": ("counter", "Live events published, by kind."),
+    "danhao_live_resyncs_total": ("counter", "Times a slow client's queue was dropped."),
+    "danhao_live_refused_total": ("counter", "Live streams refused because the server was full."),
+    "danhao_live_failures_total": ("counter", "Polls for the live stream that failed."),
+    "danhao_sign_in_throttled_total": ("counter", "Sign-ins refused after too many failures."),
+    "danhao_store_up": ("gauge", "1 when the database answered this scrape."),
+    "danhao_points_reporting": ("gauge", "Points that ever reported."),
+    "danhao_newest_reading_timestamp_seconds": ("gauge", "Instant of the newest reading."),
+    "danhao_touched_spans": ("gauge", "Spans waiting for computation, at most 100000 counted."),
+    "danhao_dead_letters_last_day": ("gauge", "Dead letters of the last 24 h, by reason."),
+    "danhao_agents": ("gauge", "Declared agents by state."),
+    OVERFLOW: ("counter", "Changes to series beyond the bound."),
+}
+
+
+@dataclass(slots=True)
+class Metrics:
+    """The series of one process."""
+
+    _series: dict[tuple[str, tuple[tuple[str, str], ...]], float] = field(default_factory=dict)
+
+    def add(self, name: str, amount: float = 1, **labels: str) -> None:
+        """Add to a counter."""
+        key = self._key(name, labels)
+        self._series[key] = self._series.get(key, 0) + amount
+
+    def set(self, name: str, value: float, **labels: str) -> None:
+        """Set a gauge."""
+        self._series[self._key(name, labels)] = value
+
+    def value(self, name: str, **labels: str) -> float:
+        """Return a series' value, 0 where it never changed."""
+        return self._series.get((name, tuple(sorted(labels.items()))), 0)
+
+    def forget(self, name: str) -> None:
+        """Drop a gauge's series before its labels are set anew."""
+        for key in [key for key in self._series if key[0] == name]:
+            del self._series[key]
+
+    def text(self) -> str:
+        """Write all series, sorted, in the text exposition format."""
+        lines: list[str] = []
+        written = ""
+        for (name, labels), value in sorted(self._series.items()):
+            if name != written:
+                kind, help_text = _HELP.get(name, ("untyped", name))
+                lines += [f"# HELP {name} {help_text}", f"# TYPE {name} {kind}"]
+                written = name
+            inner = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels)
+            lines.append(f"{name}{{{inner}}} {value:.15g}" if inner else f"{name} {value:.15g}")
+        return "\n".join(lines) + "\n"
+
+    def _key(self, name: str, labels: Mapping[str, str]) -> tuple[str, tuple[tuple[str, str], ...]]:
+        key = (name, tuple(sorted(labels.items())))
+        if key not in self._series and len(self._series) >= MOST_SERIES:
+            return (OVERFLOW, ())
+        return key
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

@@ -1,0 +1,102 @@
+"""The law as this program ships it: indicators and limits, the same for every caller."""
+
+import difflib
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from api import answers, problems, requests
+from api.access import Action
+from api.deps import allow
+from api.requests import DEFAULT_LIMIT, Cursor
+from api.requests import Limit as PageLimit
+from api.schemas import IndicatorItem, LimitItem, Page
+from core import decimals, indicators, limits
+from core.indicators import Indicator
+from core.limits import Limit
+
+NEAR: Final = 3
+router = APIRouter(tags=["catalogue"], dependencies=[allow(Action.READ_LAW)])
+
+
+@router.get("/api/v1/indicators", **answers.documented(Page[IndicatorItem]))
+async def list_indicators(
+    request: Request, limit: PageLimit = DEFAULT_LIMIT, cursor: Cursor = None
+) -> Response:
+    """List the indicator definitions; answers 304 to the ETag it gave."""
+    known = sorted(indicators.catalogue())
+    shown, following = requests.page_of_ids(known, known, limit, cursor)
+    items = [_indicator_item(indicators.catalogue()[one]) for one in shown]
+    return answers.constant(request, {"items": items, "next": following})
+
+
+@router.get("/api/v1/limits", **answers.documented(Page[LimitItem]))
+async def list_limits(
+    request: Request,
+    indicator: str | None = None,
+    limit: PageLimit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Response:
+    """List the limits, of one indicator where it is named; answers 304 to the ETag it gave."""
+    if indicator is not None and indicator not in indicators.catalogue():
+        raise problems.bad_parameter("indicator", f"no indicator has the id {indicator[:200]!r}")
+    known = sorted(
+        one.id for one in limits.catalogue().values() if indicator in (None, one.indicator)
+    )
+    shown, following = requests.page_of_ids(known, known, limit, cursor)
+    items = [limit_item(limits.catalogue()[one]) for one in shown]
+    return answers.constant(request, {"items": items, "next": following})
+
+
+@router.get("/api/v1/limits/{limit}", **answers.documented(LimitItem))
+async def get_limit(request: Request, limit: str) -> Response:
+    """Show one limit; an unknown id is a 404 that names the nearest ones."""
+    found = limits.catalogue().get(limit)
+    if found is None:
+        near = difflib.get_close_matches(limit[:200], limits.catalogue(), n=NEAR, cutoff=0.4)
+        raise problems.not_found(f"No limit has the id {limit[:200]!r}.", "unknown_limit", near)
+    return answers.constant(request, limit_item(found))
+
+
+def limit_item(limit: Limit) -> dict[str, Any]:
+    """Return a limit as JSON carries it."""
+    return {
+        "id": limit.id,
+        "indicator": limit.indicator,
+        "name": dict(limit.name),
+        "value": decimals.show(limit.value),
+        "cmp": limit.cmp.value,
+        "unit": limit.unit,
+        "force": limit.force.value,
+        "level": limit.level,
+        "scheme": limit.scheme,
+        "jurisdiction": limit.jurisdiction,
+        "valid_from": limit.valid_from.isoformat(),
+        "valid_to": None if limit.valid_to is None else limit.valid_to.isoformat(),
+        "due": None if limit.due is None else limit.due.isoformat(),
+        "completeness": decimals.show(limit.completeness),
+        "guard_band": limit.guard_band,
+        "source": limit.source,
+        "clause": limit.clause,
+        "quote": limit.quote,
+        "note": limit.note,
+    }
+
+
+def _indicator_item(indicator: Indicator) -> dict[str, Any]:
+    return {
+        "id": indicator.id,
+        "name": dict(indicator.name),
+        "unit": indicator.unit,
+        "energy_unit": indicator.energy_unit,
+        "output_unit": indicator.output_unit,
+        "carriers": list(indicator.carriers),
+        "roles": list(indicator.roles),
+        "output": list(indicator.output),
+        "product": indicator.product,
+        "boundary": dict(indicator.boundary),
+        "formula": indicator.formula,
+        "formula_version": indicator.formula_version,
+        "source": indicator.source,
+    }

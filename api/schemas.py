@@ -1,0 +1,288 @@
+"""The public JSON, for OpenAPI and for the tests; answers are built as plain data for speed.
+
+Decimal figures that people or the law compare are strings; what is absent is null.
+"""
+
+from datetime import datetime
+from typing import Generic, Literal, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+T = TypeVar("T")
+Verdict = Literal["within", "exceeds", "indeterminate", "incomplete", "not_applicable"]
+Force = Literal["mandatory", "target", "reference"]
+Comparison = Literal["<=", "<", ">=", ">"]
+
+
+class Schema(BaseModel):
+    """A closed object: a key more or less is a bug of ours."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Page(Schema, Generic[T]):
+    """One page of a list; `next` is the cursor of the page after, or null."""
+
+    items: list[T]
+    next: str | None
+
+
+class Name(Schema):
+    """A name in the languages of the page."""
+
+    zh: str
+    en: str
+
+
+class Energy(Schema):
+    """Energy of a period; `estimated` is the part booked across gaps."""
+
+    value: str | None
+    estimated: str
+    unit: str | None
+
+
+class Output(Schema):
+    """Output of a period."""
+
+    value: str | None
+    unit: str | None
+
+
+class Intensity(Schema):
+    """Energy over output with U = 2 x combined standard uncertainty."""
+
+    value: str | None
+    unit: str | None
+    uncertainty: str | None
+
+
+class LimitVerdict(Schema):
+    """The finding against one limit; `lapsed` means past the target's due date."""
+
+    limit: str
+    force: Force
+    level: int | None
+    cmp: Comparison
+    limit_value: str
+    verdict: Verdict
+    lapsed: bool
+
+
+class PeriodItem(Schema):
+    """A unit's figures of one indicator in one period; version 0 while it is open."""
+
+    unit: str
+    indicator: str
+    period: str
+    period_start: datetime
+    period_end: datetime
+    closed: bool
+    energy: Energy
+    output: Output
+    intensity: Intensity
+    completeness: float
+    flags: list[str]
+    verdicts: list[LimitVerdict]
+    formula_version: int | None
+    version: int
+    computed_at: datetime | None
+    result: UUID | None
+
+
+class EnergyItem(Schema):
+    """A point's energy in one period, summed from slots when it is asked for."""
+
+    point: str
+    period: str
+    period_start: datetime
+    period_end: datetime
+    closed: bool
+    energy: Energy
+    completeness: float
+    flags: list[str]
+    version: int | None
+    computed_at: datetime | None
+    result: UUID | None
+
+
+class InputPoint(Schema):
+    """What one point gave to a figure."""
+
+    energy: str | None
+    unit: str | None
+    sign: int
+    measured_us: int
+
+
+class ResultItem(PeriodItem):
+    """A stored figure by its id, with what it was computed from."""
+
+    product: str | None
+    inputs: dict[str, dict[str, InputPoint]]
+
+
+class Live(Schema):
+    """A unit's power now; older than `allowed_age_s` it is stale."""
+
+    measured_at: datetime | None
+    power_kw: str | None
+    allowed_age_s: int
+
+
+class UnitView(Schema):
+    """A unit as the page shows it: `current` is the open month, `today` the open day."""
+
+    unit: str
+    site: str
+    site_name: Name
+    timezone: str
+    jurisdiction: str
+    name: Name
+    kind: str
+    product: str | None
+    parent: str | None
+    indicators: list[str]
+    live: Live
+    current: list[PeriodItem]
+    today: list[PeriodItem]
+
+
+class PointItem(Schema):
+    """A metering point; `energy_unit` is null where it gives no energy."""
+
+    point: str
+    site: str
+    unit: str
+    kind: Literal["counter", "gauge", "interval"]
+    carrier: str | None
+    role: str
+    sign: int
+    measured_unit: str
+    energy_unit: str | None
+    max_gap_s: float
+    interval_s: float | None
+
+
+class ReadingItem(Schema):
+    """One reading as it was committed; the value is null only where the quality is bad."""
+
+    measured_at: datetime
+    recorded_at: datetime
+    value: int | float | None
+    quality: Literal["good", "uncertain", "bad"]
+
+
+class IndicatorItem(Schema):
+    """The definition of an indicator."""
+
+    id: str
+    name: Name
+    unit: str
+    energy_unit: str
+    output_unit: str
+    carriers: list[str]
+    roles: list[str]
+    output: list[str]
+    product: str
+    boundary: Name
+    formula: str
+    formula_version: int
+    source: str
+
+
+class LimitItem(Schema):
+    """One limit of one source; `valid_to` is the first day without it."""
+
+    id: str
+    indicator: str
+    name: Name
+    value: str
+    cmp: Comparison
+    unit: str
+    force: Force
+    level: int | None
+    scheme: str
+    jurisdiction: str
+    valid_from: str
+    valid_to: str | None
+    due: str | None
+    completeness: str
+    guard_band: bool
+    source: str
+    clause: str
+    quote: str | None
+    note: str | None
+
+
+class AgentItem(Schema):
+    """A declared agent: its own last word, and how far its outbox is durable here."""
+
+    agent: str
+    site: str
+    state: str
+    state_at: datetime | None
+    epoch: str | None
+    depth: int | None
+    oldest_at: datetime | None
+    clock_offset_ms: float | None
+    last_seen_at: datetime | None
+    committed: int | None
+    missing: int | None
+    lost: int | None
+
+
+class DeadLetterItem(Schema):
+    """A message or reading that was not admitted, and why."""
+
+    id: int
+    recorded_at: datetime
+    reason: str
+    topic: str
+    site: str
+    agent: str
+    point: str | None
+    measured_at: datetime | None
+    detail: str
+    payload_bytes: int
+
+
+class OutputFactIn(Schema):
+    """A production fact as it is sent, by MQTT or here."""
+
+    id: str = Field(max_length=200)
+    revision: int = 0
+    unit: str
+    kind: Literal["tapping", "weighing", "stock", "correction"]
+    at: datetime
+    mass_t: str = Field(description="Decimal string with at most six places [t].")
+    grades: dict[str, str] = Field(default_factory=dict, description="Mass fractions 0 to 1.")
+
+
+class OutputFact(OutputFactIn):
+    """A production fact as it is kept, one item a revision."""
+
+    source: str
+    recorded_at: datetime
+
+
+class SessionItem(Schema):
+    """Who is signed in; `csrf` goes into the X-CSRF-Token header of every write by cookie."""
+
+    name: str
+    role: str
+    scope: list[str]
+    csrf: str | None
+    expires_at: datetime | None
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    model_config = ConfigDict(extra="allow")
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str

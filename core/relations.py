@@ -1,0 +1,78 @@
+"""What one table of a plant file says about another: parents, main meters, indicators.
+
+Works on the data as written, whatever shape it is in, so that these mistakes are told together with
+those of single tables; what is no table is left to the model to complain about.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from core.errors import Problem
+    from core.tomlfile import Document, Path
+
+
+def problems(document: Document, known_indicators: frozenset[str] | None) -> list[Problem]:
+    """Return what does not fit together in a plant file; None knows every indicator."""
+    found: list[Problem] = []
+    for site_id, site in _tables(document.data, "site"):
+        units = dict(_tables(site, "unit"))
+        for unit_id, unit in units.items():
+            path = ("site", site_id, "unit", unit_id)
+            found += (document.problem((*path, "parent"), text) for text in _kin(units, unit_id))
+            found += _indicators(document, path, unit, known_indicators)
+            points = dict(_tables(unit, "point"))
+            for key in points:
+                where = (*path, "point", key, "parent")
+                found += (document.problem(where, text) for text in _mains(points, key))
+    return found
+
+
+def _tables(node: Any, key: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    held = node.get(key)
+    if isinstance(held, dict):
+        yield from ((name, table) for name, table in held.items() if isinstance(table, dict))
+
+
+def _kin(units: dict[str, dict[str, Any]], key: str) -> Iterator[str]:
+    """Say what is wrong with a unit's parent: it must exist, and nobody is his own forefather."""
+    parent = units[key].get("parent")
+    if not isinstance(parent, str):
+        return
+    if parent == key or parent not in units:
+        yield f"{parent!r} is no other unit of the site: name one of its units or leave it out"
+        return
+    seen = {key}
+    above: Any = parent
+    while isinstance(above, str) and above in units:
+        if above in seen:
+            yield f"{parent!r} leads back to a unit below it: parents may not go in a circle"
+            return
+        seen.add(above)
+        above = units[above].get("parent")
+
+
+def _mains(points: dict[str, dict[str, Any]], key: str) -> Iterator[str]:
+    """Say what is wrong with a point's main meter: it must exist and be no sub-meter itself."""
+    parent = points[key].get("parent")
+    if not isinstance(parent, str):
+        return
+    if parent == key or parent not in points:
+        yield f"{parent!r} is no other point of the unit: name its main meter or leave it out"
+    elif points[parent].get("parent") is not None:
+        yield f"{parent!r} is itself a sub-meter: name the main meter above it"
+
+
+def _indicators(
+    document: Document, path: Path, unit: dict[str, Any], known: frozenset[str] | None
+) -> Iterator[Problem]:
+    wanted = unit.get("indicators")
+    if known is None or not isinstance(wanted, list):
+        return
+    for indicator in wanted:
+        if isinstance(indicator, str) and indicator not in known:
+            text = f"unknown indicator {indicator!r}: `danhao limits list` names those there are"
+            yield document.problem((*path, "indicators"), text)

@@ -1,0 +1,1 @@
+"""Runs the whole service on one machine: data directory, embedded servers, supervision."""

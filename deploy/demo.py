@@ -1,0 +1,130 @@
+"""The demonstration: a simulated plant with its meters, an edge agent, and 35 days of history."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from core import plant
+from deploy import datadir, ports
+from simulators import process
+
+if TYPE_CHECKING:
+    from core.plant import Plant
+
+SecretOf = Callable[[str, str], tuple[Path, str]]
+
+HISTORY: Final = "35d"
+PLANTS: Final = ("gh_al",)
+AGENT: Final = "gw-01"
+SEED: Final = 1
+
+
+class Demo:
+    """Writes what the demonstration's programs need into one folder, and names the programs."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._programs: list[tuple[str, tuple[str, ...]]] = []
+        sites: dict[str, Mapping[str, Any]] = {}
+        for name in PLANTS:
+            text = _shipped(f"{name}.toml")
+            sites.update(plant.parse(text, f"{name}.toml").declarations)
+        self.plant: Plant = plant.from_json(sites)
+
+    def prepare(
+        self, mqtt_url: str, secret_of: SecretOf, tools: tuple[str | None, str | None]
+    ) -> None:
+        """Write the plants' files and the agents' edge.toml; simulators publish as `tools`."""
+        username, password = tools
+        password_file = self._folder / "tools.secret"
+        datadir.write_private(password_file, (password or "").encode())
+        account = ["--broker", mqtt_url]
+        if username:
+            account += ["--username", username, "--password-file", str(password_file)]
+        for name in PLANTS:
+            folder = self._folder / name
+            datadir.make_private(folder)
+            for suffix in (".toml", ".process.toml"):
+                datadir.write_private(folder / f"{name}{suffix}", _shipped(name + suffix).encode())
+            port = ports.keep(folder / "modbus-port")
+            simulated = process.load(folder / f"{name}.toml", SEED)
+            site = next(iter(simulated.plant.sites))
+            secret_file, _ = secret_of(site, AGENT)
+            edge = folder / "edge.toml"
+            datadir.write_private(
+                edge,
+                edge_config(simulated, site, port, mqtt_url, secret_file, folder).encode(),
+            )
+            self._programs += [
+                (
+                    f"plant-{site}",
+                    (
+                        "simulate",
+                        "plant",
+                        str(folder / f"{name}.toml"),
+                        "--seed",
+                        str(SEED),
+                        "--port",
+                        str(port),
+                        "--history",
+                        HISTORY,
+                        "--state-dir",
+                        str(folder / "journal"),
+                        *account,
+                    ),
+                ),
+                (f"edge-{site}", ("edge", "run", str(edge))),
+            ]
+
+    def programs(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Return (name, arguments of danhao) of each program, in the order to start them."""
+        return self._programs
+
+
+def edge_config(
+    simulated: process.Process,
+    site: str,
+    port: int,
+    mqtt_url: str,
+    password_file: Path,
+    folder: Path,
+) -> str:
+    """Return the edge.toml of an agent that reads the simulated meters of a site."""
+    quoted = json.dumps
+    lines = [
+        f"site = {quoted(site)}",
+        f"agent = {quoted(AGENT)}",
+        "",
+        "[broker]",
+        f"url = {quoted(mqtt_url)}",
+        f"username = {quoted(f'{site}.{AGENT}')}",
+        f"password_file = {quoted(str(password_file))}",
+        "",
+        "[outbox]",
+        f"path = {quoted(str(folder / 'outbox.sqlite'))}",
+    ]
+    for meter in simulated.meters:
+        lines += [
+            "",
+            "[[device]]",
+            f"name = {quoted(meter.name)}",
+            'driver = "modbus-tcp"',
+            'host = "127.0.0.1"',
+            f"port = {port}",
+            f"unit_id = {meter.unit_id}",
+            f"model = {quoted(meter.model)}",
+            "period_s = 1",
+            "timeout_s = 2",
+            "",
+            "[device.points]",
+            *(f"{quoted(point)} = {quoted(quantity)}" for point, quantity in meter.points.items()),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _shipped(name: str) -> str:
+    return (resources.files("simulators") / "plants" / name).read_text("utf-8")

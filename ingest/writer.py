@@ -1,0 +1,214 @@
+"""The writer: batches of arrivals to commits, commits to acknowledgements and receipts.
+
+Promise (design 5.2): nothing is acknowledged or receipted before its commit; a batch that the
+database could not take is kept and tried again until it can; one message that it can never take
+becomes a dead letter and holds up nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+from psycopg import errors as pg
+from psycopg_pool import PoolTimeout
+
+from core.clock import to_us
+from core.errors import Retryable
+from ingest import batch as batches
+from ingest.source import Bounds
+from store import agents, readings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from ingest.batch import Batch, Committed
+    from ingest.declared import Declared
+    from ingest.receipts import Receipts
+    from ingest.source import Arrival, Source
+    from store.connection import Pool
+    from store.readings import Rows, Watermarks
+
+log = logging.getLogger(__name__)
+
+MOST_BACK_OFF_S: Final = 5.0
+MOST_LOST_RACES: Final = 5  # in a row, for one batch
+_FIRST_BACK_OFF_S: Final = 0.1
+_OUT: Final = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.InternalError,
+    PoolTimeout,
+    Retryable,
+)
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the writer did since it began; `new + same + refused` readings make `readings`."""
+
+    batches: int = 0
+    messages: int = 0
+    readings: int = 0
+    new: int = 0
+    same: int = 0
+    conflicts: int = 0
+    overlaps: int = 0
+    dead_letters: int = 0
+    facts: int = 0
+    retries: int = 0
+    lost_races: int = 0
+
+    def __str__(self) -> str:
+        return " ".join(f"{each.name}={getattr(self, each.name)}" for each in fields(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What others hear and say: new rows after their commit, a failure, and may we write now."""
+
+    committed: Callable[[Rows], None] = lambda _: None
+    failed: Callable[[], None] = lambda: None
+    may_write: Callable[[], bool] = lambda: True
+
+
+class Writer:
+    """One worker's way into the ledger.
+
+    `gate` is held from before a commit until `Hooks.committed` has run: who reads marks of touched
+    slots while holding it finds all their readings handed over.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        source: Source,
+        receipts: Receipts,
+        declared: Callable[[], Declared],
+        clock: Callable[[], datetime],
+        hooks: Hooks | None = None,
+        bounds: Bounds | None = None,
+    ) -> None:
+        self._pool = pool
+        self._source = source
+        self._receipts = receipts
+        self._declared = declared
+        self._clock = clock
+        self._hooks = hooks or Hooks()
+        self._bounds = bounds or Bounds()
+        self._marks: Watermarks | None = None
+        self.gate = asyncio.Lock()
+        self.counters = Counters()
+
+    async def run(self) -> None:
+        """Write for ever; every error of the database that may pass is waited out."""
+        while True:
+            await self.write(await self._source.take(self._bounds))
+
+    async def write(self, arrivals: Sequence[Arrival]) -> None:
+        """Make arrivals durable, settle them, and tell their senders."""
+        try:
+            batch = batches.admit(arrivals, self._declared(), self._clock())
+            done = await self._persist(batch)
+        except psycopg.DataError as error:
+            await self._isolate(arrivals, error)
+            return
+        await self._after(batch, done)
+
+    async def _isolate(self, arrivals: Sequence[Arrival], error: psycopg.DataError) -> None:
+        """Find the message that the database cannot hold; the others are not to suffer for it."""
+        if len(arrivals) > 1:
+            middle = len(arrivals) // 2
+            await self.write(arrivals[:middle])
+            await self.write(arrivals[middle:])
+            return
+        log.error("a message of %s cannot be stored: %s", arrivals[0].topic, error)
+        batch = batches.refuse(arrivals[0], (str(error) or "no reason").splitlines()[0])
+        await self._after(batch, await self._persist(batch))
+
+    async def _persist(self, batch: Batch) -> Committed:
+        """Commit a batch, however long the database is out."""
+        back_off_s = _FIRST_BACK_OFF_S
+        while True:
+            try:
+                return await self._commit(batch)
+            except _OUT as error:
+                self.counters.retries += 1
+                # The commit may have happened unseen: what memory holds is no longer sure.
+                self._marks = None
+                self._hooks.failed()
+                log.warning("a batch waits %.1f s for the database: %s", back_off_s, error)
+            await asyncio.sleep(back_off_s)
+            back_off_s = min(2 * back_off_s, MOST_BACK_OFF_S)
+
+    async def _commit(self, batch: Batch) -> Committed:
+        for _ in range(MOST_LOST_RACES):
+            if not self._hooks.may_write():
+                raise Retryable("another worker holds the lease on the agents")
+            marks = self._marks or await self._load_marks()
+            try:
+                return await self._transaction(batch, marks)
+            except (pg.UniqueViolation, readings.LostRaceError):
+                # Somebody else wrote newer rows than our marks know: ask them all, slowly.
+                self.counters.lost_races += 1
+                self._marks = None
+            try:
+                return await self._transaction(batch, None)
+            except readings.LostRaceError:
+                self.counters.lost_races += 1
+        raise Retryable("another writer stores the same readings at the same moment")
+
+    async def _transaction(self, batch: Batch, marks: Watermarks | None) -> Committed:
+        declared, now = self._declared(), self._clock()
+        async with self._pool.connection() as connection:
+            done = await batches.write(connection, batch, declared, marks, now)
+            async with self.gate:
+                await connection.commit()
+                self._hooks.committed(done.stored.new)
+        if self._marks is not None:
+            self._marks.advance(done.stored.new, to_us(now))
+        return done
+
+    async def _load_marks(self) -> Watermarks:
+        async with self._pool.connection() as connection:
+            self._marks = await readings.load_watermarks(connection, self._clock())
+        return self._marks
+
+    async def _after(self, batch: Batch, done: Committed) -> None:
+        for arrival in batch.arrivals:
+            arrival.settle()
+        self._receipts.durable(done.progress)
+        for (site, source), ids in batch.fact_receipts.items():
+            self._receipts.facts(site, source, ids)
+        self._count(batch, done)
+        if batch.statuses:
+            await self._tell_again(list(batch.statuses))
+
+    async def _tell_again(self, who: list[tuple[str, str]]) -> None:
+        """Publish the receipts of agents that reported; one that is not told asks again."""
+        try:
+            async with self._pool.connection() as connection:
+                self._receipts.durable(await agents.newest_epochs(connection, who))
+        except _OUT as error:
+            log.warning("receipts are not repeated: %s", error)
+
+    def _count(self, batch: Batch, done: Committed) -> None:
+        counters = self.counters
+        counters.batches += 1
+        counters.messages += len(batch.arrivals)
+        counters.readings += len(batch.rows)
+        counters.new += len(done.stored.new)
+        counters.conflicts += len(done.stored.conflicts)
+        counters.overlaps += len(done.stored.overlaps)
+        counters.same += (
+            len(batch.rows)
+            - len(done.stored.new)
+            - len(done.stored.conflicts)
+            - len(done.stored.overlaps)
+        )
+        counters.dead_letters += done.letters
+        counters.facts += done.facts

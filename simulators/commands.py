@@ -1,0 +1,238 @@
+"""`danhao simulate plant|meter|replay`: arguments, exit codes, signals; the work is elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from core import periods
+from core.clock import utc_now
+from core.errors import DanhaoError, Misconfigured, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from simulators import replay
+    from simulators.link import Broker
+
+WELL: Final = 0
+BAD_NEWS: Final = 1
+WRONG_USE: Final = 2
+MOST_HISTORY_DAYS: Final = 400
+_DAYS: Final = re.compile(r"^(\d{1,4})d$")
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `simulate` and its three children; each sets `run` to callable(args) -> exit code."""
+    simulate = commands.add_parser("simulate", help="a plant with its meters, or recorded data")
+    leaves = simulate.add_subparsers(dest="simulate", required=True, metavar="WHAT")
+    _add_plant(leaves.add_parser("plant", help="all meters of a plant, its tappings, its past"))
+    _add_meter(leaves.add_parser("meter", help="one meter of a plant"))
+    _add_replay(leaves.add_parser("replay", help="recorded data through MQTT"))
+
+
+def _add_plant(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "file", type=Path, help="plant file, or gh_al; NAME.process.toml lies beside it"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="what happens; default 1")
+    parser.add_argument("--port", type=int, default=0, help="Modbus TCP port; default a free one")
+    parser.add_argument("--modbus-port-file", type=Path, help="write the meters' address here")
+    parser.add_argument("--history", type=_days, default=0, help="send the past first, as 35d")
+    parser.add_argument("--state-dir", type=Path, help="journals of what was sent")
+    _add_broker(parser)
+    parser.set_defaults(run=_guarded(_run_plant))
+
+
+def _add_meter(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "file", type=Path, help="plant file, or gh_al; NAME.process.toml lies beside it"
+    )
+    parser.add_argument("name", help="a meter of the process file")
+    parser.add_argument("--seed", type=int, default=1, help="what happens; default 1")
+    parser.add_argument("--port", type=int, default=0, help="Modbus TCP port; default a free one")
+    parser.add_argument("--modbus-port-file", type=Path, help="write the meter's address here")
+    parser.set_defaults(run=_guarded(_run_meter))
+
+
+def _add_replay(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, help="CSV with recorded readings")
+    parser.add_argument(
+        "--map",
+        type=Path,
+        required=True,
+        help="which column is which point; or a shipped one's name",
+    )
+    parser.add_argument("--speed", type=_speed, default=None, help="times real time, or max")
+    parser.add_argument("--shuffle", type=int, metavar="SEED", help="send in random order")
+    parser.add_argument("--agent", help="who sends; default the map's agent")
+    parser.add_argument("--from", dest="since", type=_instant, help="first instant, RFC 3339")
+    parser.add_argument("--to", dest="until", type=_instant, help="instant to stop before")
+    parser.add_argument(
+        "--patience", type=float, default=120.0, help="seconds without a receipt; default 120"
+    )
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+    _add_broker(parser)
+    parser.set_defaults(run=_guarded(_run_replay))
+
+
+def _add_broker(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--broker", metavar="URL", help="mqtt://host:port")
+    parser.add_argument("--username", help="account of the broker")
+    parser.add_argument("--password-file", type=Path, help="file that holds its password")
+    parser.add_argument("--data-dir", type=Path, help="take the broker of `danhao up` from here")
+
+
+def _days(text: str) -> int:
+    found = _DAYS.match(text)
+    if found is None or int(found.group(1)) > MOST_HISTORY_DAYS:
+        raise argparse.ArgumentTypeError(f"write days as 35d, at most {MOST_HISTORY_DAYS}d")
+    return int(found.group(1))
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < 1e9:  # noqa: PLR2004 - a second for thirty years is as good as max
+        raise argparse.ArgumentTypeError("write a number above 0, or max")
+    return speed
+
+
+def _instant(text: str) -> int:
+    try:
+        return periods.parse_instant(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _guarded(
+    run: Callable[[argparse.Namespace], Awaitable[int]],
+) -> Callable[[argparse.Namespace], int]:
+    """Turn the errors of a person's input into their sentences and exit code 2."""
+
+    def guarded(args: argparse.Namespace) -> int:
+        try:
+            return asyncio.run(_awaited(run(args)))
+        except Misconfigured as error:
+            print(error, file=sys.stderr)  # noqa: T201 - a command line talks to its user
+            return WRONG_USE
+        except DanhaoError as error:
+            print(error, file=sys.stderr)  # noqa: T201 - as above
+            return BAD_NEWS
+
+    return guarded
+
+
+async def _awaited(work: Awaitable[int]) -> int:
+    return await work
+
+
+def _shipped(path: Path, folder: str) -> Path:
+    """Let a bare name stand for a file that this package ships."""
+    if path.exists() or path.suffix or path.parent != Path():
+        return path
+    shipped = Path(__file__).parent / folder / f"{path.name}.toml"
+    return shipped if shipped.is_file() else path
+
+
+def _stopped() -> asyncio.Event:
+    """Return an event that SIGINT and SIGTERM set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def _broker(args: argparse.Namespace) -> Broker | None:
+    from simulators import link  # noqa: PLC0415 - `--help` loads no MQTT
+
+    if args.broker and args.data_dir:
+        raise Misconfigured([Problem("--broker", "give either --broker or --data-dir")])
+    if args.data_dir:
+        return link.broker_of(args.data_dir)
+    if args.broker:
+        password = link.password_from(args.password_file)
+        return link.broker_from(args.broker, args.username, password)
+    return None
+
+
+async def _run_plant(args: argparse.Namespace) -> int:
+    from simulators import plant  # noqa: PLC0415 - loaded when asked
+
+    options = plant.Options(
+        file=_shipped(args.file, "plants"),
+        seed=args.seed,
+        port=args.port,
+        port_file=args.modbus_port_file,
+        broker=_broker(args),
+        history_days=args.history,
+        state_dir=args.state_dir or (args.data_dir and args.data_dir / "simulators"),
+    )
+    await plant.run(options, clock=utc_now, stop=_stopped())
+    return WELL
+
+
+async def _run_meter(args: argparse.Namespace) -> int:
+    from simulators import plant  # noqa: PLC0415 - loaded when asked
+
+    await plant.run_meter(
+        _shipped(args.file, "plants"),
+        args.name,
+        seed=args.seed,
+        port=args.port,
+        port_file=args.modbus_port_file,
+        clock=utc_now,
+        stop=_stopped(),
+    )
+    return WELL
+
+
+async def _run_replay(args: argparse.Namespace) -> int:
+    from simulators import csvrows, mapping, replay  # noqa: PLC0415 - loaded when asked
+
+    broker = _broker(args)
+    if broker is None:
+        raise Misconfigured([Problem("--broker", "give --broker URL or --data-dir DIR")])
+    path = _shipped(args.map, "maps")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise Misconfigured([Problem(str(path), f"can not be read: {error}")]) from error
+    table = mapping.parse(text, str(path))
+    recording = csvrows.Recording(args.file, table, csvrows.Span(args.since, args.until))
+    options = replay.Options(
+        agent=args.agent or table.agent,
+        speed=args.speed,
+        shuffle=args.shuffle,
+        patience_s=args.patience,
+    )
+    summary = await replay.replay(recording, broker, options, clock=utc_now, stop=_stopped())
+    _print_summary(summary, as_json=args.json)
+    return BAD_NEWS if summary.error else WELL
+
+
+def _print_summary(summary: replay.Summary, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(summary.item()))  # noqa: T201 - the command's answer
+        return
+    if summary.error:
+        print(  # noqa: T201 - the command's answer
+            f"{summary.unreceipted} of {summary.envelopes} envelopes have no receipt: "
+            f"{summary.error}",
+            file=sys.stderr,
+        )
+        return
+    print(  # noqa: T201 - the command's answer
+        f"{summary.rows} rows in {summary.envelopes} envelopes, all receipted, {summary.seconds} s"
+    )

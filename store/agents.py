@@ -1,0 +1,147 @@
+"""Agents as the store knows them: progress of their outboxes, their last word, worker leases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from psycopg.types.multirange import Multirange
+from psycopg.types.range import Range
+
+from core.progress import Progress, Spans
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime, timedelta
+    from uuid import UUID
+
+    from psycopg import AsyncConnection
+
+    from core.wire import Status
+
+EVERY: Final = "*"  # site and agent of the lease on all agents
+MOST_EPOCHS: Final = 100_000  # read back on a connect: one an agent
+
+_LAST: Final = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Epoch:
+    """One outbox's life."""
+
+    site: str
+    agent: str
+    epoch: str
+
+
+async def progress(
+    connection: AsyncConnection[Any], epochs: Iterable[Epoch]
+) -> dict[Epoch, Progress]:
+    """Return and lock the progress of these epochs; nothing committed yet where there is no row."""
+    wanted = sorted(set(epochs))  # in one order everywhere, so that two writers cannot deadlock
+    found = {each: Progress() for each in wanted}
+    if not wanted:
+        return found
+    cursor = await connection.execute(
+        f"select {_PROGRESS} from agent_epoch"  # noqa: S608 - constants only
+        " where (site, agent, epoch) in (select * from unnest(%s::text[], %s::text[], %s::text[]))"
+        " order by site, agent, epoch for update",
+        ([e.site for e in wanted], [e.agent for e in wanted], [e.epoch for e in wanted]),
+    )
+    return found | dict(map(_row, await cursor.fetchall()))
+
+
+async def save(
+    connection: AsyncConnection[Any], states: Mapping[Epoch, Progress], now: datetime
+) -> None:
+    """Store the progress of epochs, in the transaction of the readings it speaks of."""
+    for epoch, state in sorted(states.items(), key=lambda each: each[0]):
+        await connection.execute(
+            "insert into agent_epoch (site, agent, epoch, committed, missing, lost, oldest,"
+            " first_at, updated_at) values (%s, %s, %s, %s, %s::int8multirange,"
+            " %s::int8multirange, %s, %s, %s)"
+            " on conflict (site, agent, epoch) do update set committed = excluded.committed,"
+            " missing = excluded.missing, lost = excluded.lost, oldest = excluded.oldest,"
+            " updated_at = excluded.updated_at",
+            (
+                epoch.site, epoch.agent, epoch.epoch, state.committed, _multirange(state.missing),
+                _multirange(state.lost), state.oldest, now, now,
+            ),
+        )  # fmt: skip
+
+
+async def newest_epochs(
+    connection: AsyncConnection[Any], only: Sequence[tuple[str, str]] | None = None
+) -> dict[Epoch, Progress]:
+    """Return the epoch that each agent wrote last, of all agents or of these (site, agent)."""
+    where, parameters = "true", {}
+    if only is not None:
+        where = "(site, agent) in (select * from unnest(%(sites)s::text[], %(agents)s::text[]))"
+        parameters = {"sites": [site for site, _ in only], "agents": [agent for _, agent in only]}
+    cursor = await connection.execute(
+        f"select distinct on (site, agent) {_PROGRESS} from agent_epoch where {where}"  # noqa: S608 - constants only
+        f" order by site, agent, updated_at desc, first_at desc limit {MOST_EPOCHS}",
+        parameters,
+    )
+    return dict(map(_row, await cursor.fetchall()))
+
+
+async def report(
+    connection: AsyncConnection[Any], site: str, agent: str, status: Status, seen_at: datetime
+) -> None:
+    """Keep an agent's last word; the last to arrive counts, for a will is written long before."""
+    await connection.execute(
+        "insert into agent_status (site, agent, state, at, epoch, depth, oldest_at,"
+        " clock_offset_ms, seen_at) values (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        " on conflict (site, agent) do update set state = excluded.state, at = excluded.at,"
+        " epoch = excluded.epoch, depth = excluded.depth, oldest_at = excluded.oldest_at,"
+        " clock_offset_ms = excluded.clock_offset_ms, seen_at = excluded.seen_at",
+        (
+            site, agent, status.state.value, status.at, status.epoch, status.depth,
+            status.oldest_at, status.clock_offset_ms, seen_at,
+        ),
+    )  # fmt: skip
+
+
+async def lease(connection: AsyncConnection[Any], worker: UUID, life: timedelta) -> bool:
+    """Take or renew the lease on all agents; False while another worker holds it.
+
+    The server's clock alone decides, so clocks of workers need not agree.
+    """
+    cursor = await connection.execute(
+        "insert into agent_lease (site, agent, worker, expires_at) values (%s, %s, %s, now() + %s)"
+        " on conflict (site, agent) do update set worker = excluded.worker,"
+        " expires_at = excluded.expires_at"
+        " where agent_lease.worker = excluded.worker or agent_lease.expires_at < now()"
+        " returning worker",
+        (EVERY, EVERY, worker, life),
+    )
+    return await cursor.fetchone() is not None
+
+
+async def release(connection: AsyncConnection[Any], worker: UUID) -> None:
+    """Give the lease back, so that the next worker need not wait for its end."""
+    await connection.execute("delete from agent_lease where worker = %s", (worker,))
+
+
+_PROGRESS: Final = "site, agent, epoch, committed, missing, lost, oldest"
+
+
+def _row(row: Sequence[Any]) -> tuple[Epoch, Progress]:
+    site, agent, epoch, committed, missing, lost, oldest = row
+    return Epoch(site, agent, epoch), Progress(committed, _spans(missing), _spans(lost), oldest)
+
+
+def _multirange(spans: Spans) -> Multirange[int]:
+    # Half-open as PostgreSQL prints them; the last sequence of all has no successor in bigint.
+    return Multirange(
+        [Range(first, None if last == _LAST else last + 1, "[)") for first, last in spans]
+    )
+
+
+def _spans(ranges: Multirange[int]) -> Spans:
+    spans: list[tuple[int, int]] = []
+    for each in ranges:
+        assert each.lower is not None, "sequences begin at 1"  # noqa: S101 - a belief
+        spans.append((each.lower, _LAST if each.upper is None else each.upper - 1))
+    return tuple(spans)

@@ -1,0 +1,116 @@
+"""Connections to PostgreSQL: one pool a program, UTC, bounded in number and in waiting.
+
+Promise: an unreachable server is a `Retryable` with one sentence that names host and port and
+never the password; a connection that comes from here speaks UTC and has time-outs.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import psycopg
+from psycopg import AsyncConnection, conninfo
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from core.errors import Misconfigured, Retryable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Pool: TypeAlias = AsyncConnectionPool[AsyncConnection[Any]]
+
+MOST_CONNECTIONS: Final = 8
+OPEN_S: Final = 10.0  # how long a program waits for its first connection
+WAIT_S: Final = 15.0  # how long a caller waits for a free connection
+STATEMENT_MS: Final = 120_000  # no statement of ours is right when it takes longer
+_PARAMETERS: Final[dict[str, Any]] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # a server that vanished without a word is noticed in 30 s
+}
+
+
+async def open_pool(
+    url: str,
+    *,
+    application: str = "danhao",
+    least: int = 1,
+    most: int = MOST_CONNECTIONS,
+    wait_s: float = OPEN_S,
+) -> Pool:
+    """Return an open pool with at least one working connection; the caller closes it.
+
+    Raises `Misconfigured` for an address that is none, `Retryable` where the server is out.
+    """
+    pool = AsyncConnectionPool(
+        url,
+        connection_class=AsyncConnection[Any],
+        kwargs=parameters(url, application),
+        min_size=least,
+        max_size=max(least, most),
+        timeout=WAIT_S,
+        max_waiting=1_000,
+        name=application,
+        open=False,
+        check=AsyncConnectionPool.check_connection,
+    )
+    try:
+        await pool.open(wait=True, timeout=wait_s)
+    except PoolTimeout as error:
+        await pool.close()
+        raise Retryable(unreachable(url)) from error
+    except BaseException:
+        await pool.close()
+        raise
+    return pool
+
+
+def parameters(url: str, application: str = "danhao") -> dict[str, Any]:
+    """Return what a connection needs beside its address; raises Misconfigured on a bad address."""
+    try:
+        given = conninfo.conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        raise Misconfigured(
+            "the database address is none: write postgresql://user:password@host:port/name"
+        ) from error
+    options = f"{given.get('options') or ''} -c timezone=UTC -c statement_timeout={STATEMENT_MS}"
+    return {
+        **{key: value for key, value in _PARAMETERS.items() if key not in given},
+        "application_name": application,
+        "options": options.strip(),
+    }
+
+
+def connect(url: str, application: str = "danhao") -> psycopg.Connection[Any]:
+    """Return one plain connection for a command line tool; raises as `open_pool` does."""
+    kwargs = parameters(url, application)
+    try:
+        return psycopg.connect(url, **kwargs)
+    except psycopg.OperationalError as error:
+        raise Retryable(f"{unreachable(url)} ({_first_line(error)})") from error
+
+
+def unreachable(url: str) -> str:
+    """Return the sentence for a server that does not answer, without any secret."""
+    given = conninfo.conninfo_to_dict(url)
+    where = f"{given.get('host') or 'localhost'}:{given.get('port') or 5432}"
+    return (
+        f"the database {given.get('dbname') or ''!s} at {where} does not let us in: start it, or"
+        " correct DANHAO_DATABASE_URL"
+    )
+
+
+@contextmanager
+def retryable() -> Iterator[None]:
+    """Turn a failure of the server or of the way to it into `Retryable`, with its first line."""
+    try:
+        yield
+    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+        raise Retryable(f"the database is out: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

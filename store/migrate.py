@@ -1,0 +1,151 @@
+"""Migrations: `NNNN_name.sql` files applied in order, forward only, each in a transaction.
+
+Promise: two programs that migrate at once do it once; a file that changed after it was applied,
+and a database newer than this program, are refused with the file's name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final
+
+from core.errors import Misconfigured, Problem
+from store import connection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+    from importlib.resources.abc import Traversable
+
+    import psycopg
+    from psycopg import AsyncConnection
+
+_LOCK: Final = 0x64616E68616F  # "danhao", an advisory lock of our own
+_FILE: Final = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
+_TABLE: Final = (
+    "create table if not exists migration (number int primary key, name text not null,"
+    " sha256 text not null, applied_at timestamptz not null default now())"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file; `applied_at` is None while it is pending."""
+
+    number: int
+    name: str
+    sha256: str
+    sql: str
+    applied_at: datetime | None = None
+
+
+def migrate(url: str, files: Sequence[Migration] | None = None) -> list[str]:
+    """Apply what is pending and return the names; raises Misconfigured, and Retryable when out.
+
+    Blocks: an asyncio program calls it before its loop or in a thread.
+    """
+    known = read_files() if files is None else files
+    done: list[str] = []
+    with connection.connect(url, "danhao migrate") as link:
+        link.autocommit = True
+        link.execute("select pg_advisory_lock(%s)", (_LOCK,))
+        link.execute(_TABLE)
+        for migration in compare(known, _applied(link)):
+            if migration.applied_at is None:
+                _apply(link, migration)
+                done.append(migration.name)
+    return done
+
+
+def status(url: str, files: Sequence[Migration] | None = None) -> list[Migration]:
+    """Return all migrations in order, those pending without `applied_at`; changes nothing."""
+    known = read_files() if files is None else files
+    with connection.connect(url, "danhao migrate") as link:
+        row = link.execute("select to_regclass('migration')").fetchone()
+        applied = _applied(link) if row is not None and row[0] is not None else []
+    return compare(known, applied)
+
+
+async def pending(link: AsyncConnection[Any]) -> list[str]:
+    """Return the names of migrations that the database lacks; for the readiness route."""
+    cursor = await link.execute("select to_regclass('migration')")
+    row = await cursor.fetchone()
+    if row is None or row[0] is None:
+        return [migration.name for migration in read_files()]
+    cursor = await link.execute(_SELECT)
+    applied = [_Applied(*found) for found in await cursor.fetchall()]
+    return [m.name for m in compare(read_files(), applied) if m.applied_at is None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Applied:
+    number: int
+    name: str
+    sha256: str
+    applied_at: datetime
+
+
+_SELECT: Final = "select number, name, sha256, applied_at from migration order by number"
+
+
+def compare(known: Sequence[Migration], applied: Iterable[_Applied]) -> list[Migration]:
+    """Join files and what was applied; raises Misconfigured with every contradiction."""
+    by_number = {migration.number: migration for migration in known}
+    problems: list[Problem] = []
+    when: dict[int, datetime] = {}
+    for row in applied:
+        migration = by_number.get(row.number)
+        if migration is None:
+            problems.append(
+                Problem(
+                    row.name,
+                    "is applied and unknown here: this program is older than the"
+                    " database, install the newer one",
+                )
+            )
+        elif migration.sha256 != row.sha256:
+            problems.append(
+                Problem(
+                    row.name,
+                    "was changed after it was applied: restore the file and put the"
+                    " change into a new migration",
+                )
+            )
+        else:
+            when[row.number] = row.applied_at
+    if problems:
+        raise Misconfigured(problems)
+    return [Migration(m.number, m.name, m.sha256, m.sql, when.get(m.number)) for m in known]
+
+
+def read_files(folder: Traversable | None = None) -> list[Migration]:
+    """Return the packaged migrations in order; raises Misconfigured on a number used twice."""
+    place = resources.files("store").joinpath("sql") if folder is None else folder
+    found: dict[int, Migration] = {}
+    for entry in sorted(place.iterdir(), key=lambda each: each.name):
+        match = _FILE.match(entry.name)
+        if match is None:
+            continue
+        number = int(match.group(1))
+        if number in found:
+            raise Misconfigured([Problem(entry.name, f"has the number of {found[number].name}")])
+        text = entry.read_text("utf-8")
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        found[number] = Migration(number, entry.name, digest, text)
+    return [found[number] for number in sorted(found)]
+
+
+def _applied(link: psycopg.Connection[Any]) -> list[_Applied]:
+    return [_Applied(*row) for row in link.execute(_SELECT).fetchall()]
+
+
+def _apply(link: psycopg.Connection[Any], migration: Migration) -> None:
+    with link.transaction():
+        link.execute(migration.sql)
+        link.execute(
+            "insert into migration (number, name, sha256) values (%s, %s, %s)",
+            (migration.number, migration.name, migration.sha256),
+        )
