@@ -19,7 +19,7 @@ from core.plant import Point, PointKind
 from core.quality import Quality
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from decimal import Decimal
 
     from core.exactmath import Floats, Int16s, Int64s
@@ -90,45 +90,66 @@ def figures(
     length = len(edges_us) - 1
     if point.energy_unit is None or length < 1:
         return Figures.nothing(max(length, 0))
-    usable = (quality != Quality.BAD) & np.isfinite(values)
-    ts_us, values, quality = ts_us[usable], values[usable], quality[usable]
-    scale = scale_of(point, values)
-    possible = np.abs(values) <= _most(point, scale)
-    beyond_us = ts_us[~possible]
-    if len(beyond_us):
-        ts_us, values, quality = ts_us[possible], values[possible], quality[possible]
+    ts_us, values, quality, beyond_us = _usable(point, ts_us, values, quality)
     cuts = _cuts(point, edges_us)
     result = Figures.nothing(len(cuts) - 1)
     _mark(result, cuts, beyond_us, Flag.IMPLAUSIBLE)
     if len(ts_us):
+        book = _booker(point, ts_us, values, confirmed_us)
         for first, last, multiplier in _regions(point, cuts):
             sub = cuts[first : last + 1]
             if multiplier is None:
                 _mark_unknown(result, first, sub, ts_us)
-            elif point.kind is PointKind.COUNTER:
-                counts = np.rint(values * scale).astype(np.int64)
-                rule = rule_of(point, scale, confirmed_us)
-                result.add(first, _counter(point, ts_us, counts, sub, multiplier, scale, rule))
-            elif point.kind is PointKind.GAUGE:
-                result.add(
-                    first,
-                    _plain(
-                        integrals.gauge(ts_us, values, sub, multiplier / HOUR_US, point.max_gap_us)
-                    ),
-                )
             else:
-                result.add(
-                    first,
-                    _plain(
-                        integrals.interval(ts_us, values, sub, multiplier, point.interval_us or 1)
-                    ),
-                )
+                result.add(first, book(sub, multiplier))
         _mark_uncertain(point, result, cuts, ts_us[quality == Quality.UNCERTAIN])
     changes = np.array([since for since, _ in point.multipliers[1:]], np.int64)
     _mark(result, cuts, changes, Flag.MULTIPLIER_CHANGED)
     if len(cuts) == len(edges_us):
         return result
     return result.fold(np.searchsorted(edges_us, cuts[:-1], "right") - 1, length)
+
+
+def _usable(
+    point: Point, ts_us: Int64s, values: Floats, quality: Int16s
+) -> tuple[Int64s, Floats, Int16s, Int64s]:
+    """Return what counts, and the instants of values that no exact arithmetic takes."""
+    nothing = np.zeros(0, np.int64)
+    if len(ts_us) == 0:
+        return ts_us, values, quality, nothing
+    # All good as a rule: three looks at the extremes, no copies. A NaN compares false.
+    least = min(MOST_RATE, MOST_SCALED)
+    if quality.max() < Quality.BAD and values.max() <= least and values.min() >= -least:
+        return ts_us, values, quality, nothing
+    usable = (quality != Quality.BAD) & np.isfinite(values)
+    ts_us, values, quality = ts_us[usable], values[usable], quality[usable]
+    possible = np.abs(values) <= _most(point, scale_of(point, values))
+    beyond_us = ts_us[~possible]
+    return ts_us[possible], values[possible], quality[possible], beyond_us
+
+
+def _booker(
+    point: Point, ts_us: Int64s, values: Floats, confirmed_us: frozenset[int]
+) -> Callable[[Int64s, Fraction], Figures]:
+    """Return what books a point's usable readings on intervals, at one multiplier."""
+    if point.kind is PointKind.GAUGE:
+        return lambda edges_us, multiplier: _plain(
+            integrals.gauge(ts_us, values, edges_us, multiplier / HOUR_US, point.max_gap_us)
+        )
+    if point.kind is PointKind.INTERVAL:
+        interval_us = point.interval_us or 1
+        return lambda edges_us, multiplier: _plain(
+            integrals.interval(ts_us, values, edges_us, multiplier, interval_us)
+        )
+    scale = scale_of(point, values)
+    counts = (values if scale == 1 else np.rint(values * scale)).astype(np.int64)
+    rule = rule_of(point, scale, confirmed_us)
+    tracks = [
+        counters.track(part_ts, part_counts, rule)
+        for part_ts, part_counts in _segments(point, ts_us, counts, scale)
+        if len(part_ts)
+    ]
+    return lambda edges_us, multiplier: _counter(point, tracks, edges_us, multiplier * E6 / scale)
 
 
 def _plain(found: tuple[Int64s, Int64s, Int64s]) -> Figures:
@@ -182,7 +203,17 @@ def scale_of(point: Point, values: Floats) -> int:
     declared = all(
         exchange.closing % 1 == 0 and exchange.opening % 1 == 0 for exchange in point.exchanges
     )
-    return 1 if declared and bool((values == np.rint(values)).all()) else E6
+    return 1 if declared and _all_whole(values) else E6
+
+
+def _all_whole(values: Floats) -> bool:
+    """Tell whether no value has decimals, block by block: the first that has one decides."""
+    whole = np.empty(min(counters.BLOCK, len(values)))
+    for low in range(0, len(values), counters.BLOCK):
+        block = values[low : low + counters.BLOCK]
+        if not np.array_equal(np.rint(block, out=whole[: len(block)]), block):
+            return False
+    return True
 
 
 def _most(point: Point, scale: int) -> float:
@@ -193,21 +224,12 @@ def _most(point: Point, scale: int) -> float:
 
 
 def _counter(
-    point: Point,
-    ts_us: Int64s,
-    counts: Int64s,
-    edges_us: Int64s,
-    multiplier: Fraction,
-    scale: int,
-    rule: counters.Rule,
+    point: Point, tracks: Sequence[counters.Track], edges_us: Int64s, ratio: Fraction
 ) -> Figures:
-    """Book the registers of one point, one after the other, at one multiplier."""
-    ratio = multiplier * E6 / scale
+    """Book the registers of one point, one after the other, in 1e-6 units per count."""
     result = Figures.nothing(len(edges_us) - 1)
-    for part_ts, part_counts in _segments(point, ts_us, counts, scale):
-        if len(part_ts):
-            found = counters.track(part_ts, part_counts, rule)
-            result.add(0, _booked(found, edges_us, ratio))
+    for found in tracks:
+        result.add(0, _booked(found, edges_us, ratio))
     moments = np.array([exchange.at_us for exchange in point.exchanges], np.int64)
     _mark(result, edges_us, moments, Flag.EXCHANGE)
     return result
@@ -247,6 +269,9 @@ def _segments(
     point: Point, ts_us: Int64s, counts: Int64s, scale: int
 ) -> Iterable[tuple[Int64s, Int64s]]:
     """Cut a register at its declared exchanges; each gives two virtual readings at its instant."""
+    if not point.exchanges:
+        yield ts_us, counts
+        return
     begin_ts, begin_counts = np.zeros(0, np.int64), np.zeros(0, np.int64)
     after = np.ones(len(ts_us), np.bool_)
     for exchange in point.exchanges:

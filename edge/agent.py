@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -152,10 +153,9 @@ class Agent:
                 if left_s <= 0:
                     break
                 self._arrived.clear()
-                try:
-                    await asyncio.wait_for(self._arrived.wait(), left_s)
-                except TimeoutError:
-                    break
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(left_s):
+                        await self._arrived.wait()
             self._arrived.clear()
             # A stop must not part the write from its outcome: `run` waits for the one under way.
             self._writing = asyncio.create_task(asyncio.to_thread(self._keep_some))

@@ -55,8 +55,6 @@ class Broker(BaseModel):
         parts = urlsplit(url)
         if parts.scheme not in PORTS or not parts.hostname:
             raise ValueError("write mqtt://host:port, or mqtts://host:port for TLS")
-        if parts.username or parts.password:
-            raise ValueError("an account goes into username and password_file, never into the url")
         if parts.path.strip("/") or parts.query or parts.fragment:
             raise ValueError("a broker's url ends with its port")
         try:
@@ -160,7 +158,7 @@ class Configuration:
 def load(path: Path) -> Configuration:
     """Read and check a file; raises Misconfigured with everything that is wrong in it."""
     document = tomlfile.parse(_text(path), path.name)
-    problems: list[Problem] = []
+    problems = list(_account_problems(document))
     settings = None
     try:
         settings = tomlfile.validate(document, Settings)
@@ -186,6 +184,18 @@ def _text(path: Path) -> str:
         raise Misconfigured([Problem(str(path), f"cannot be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
         raise Misconfigured([Problem(str(path), "is not UTF-8 text: save it as such")]) from error
+
+
+def _account_problems(document: Document) -> Iterator[Problem]:
+    """Find an account inside the url and take it out, so that no message repeats a password."""
+    broker = document.data.get("broker")
+    url = broker.get("url") if isinstance(broker, dict) else None
+    if isinstance(broker, dict) and isinstance(url, str) and "@" in url:
+        scheme, _, rest = url.partition("://")
+        broker["url"] = f"{scheme}://{rest.rpartition('@')[2]}"
+        yield document.problem(
+            ("broker", "url"), "an account goes into username and password_file, never into the url"
+        )
 
 
 def _devices(document: Document) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -238,7 +248,7 @@ def _map_problems(
             try:
                 maps[model] = _load_map(model, folder)
             except Misconfigured as error:
-                if error.problems[0].where == "configuration":
+                if not error.problems[0].where:
                     yield document.problem(("device", index, "model"), str(error))
                 else:
                     yield from error.problems

@@ -159,14 +159,15 @@ class Outbox:
             known = self._progress if self._progress.store == receipt.store else None
             if known is None:
                 known = progress_of(self._connection, receipt.store)
-            changed_store = receipt.store != self._progress.store
+            before = self._progress.store
+            changed_store = receipt.store != before
             told = advance(known, receipt)
             if told is None and not changed_store:
                 return News.NOTHING
             self._progress = told or known or self._progress
             self._progress_us = now_us
             self._unsaved = True
-            if not changed_store:
+            if not changed_store or not before:
                 return News.PROGRESS
             self._put_back()
             return News.NEW_STORE

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -91,7 +92,9 @@ class Publisher:
         while True:
             connections = self.counts.connections
             try:
-                await self._session()
+                # A task of its own: before Python 3.13 a failed TaskGroup leaves its task's count
+                # of cancellations raised, and _heed_cancellation would take it for a real one.
+                await asyncio.create_task(self._session())
             except* (aiomqtt.MqttError, OSError) as failures:
                 self.counts.failures += 1
                 log.warning("broker: %s; next try in %g s", _first(failures), delay_s)
@@ -105,6 +108,7 @@ class Publisher:
     async def _session(self) -> None:
         async with self._client(self._outbox.epoch) as client:
             await client.subscribe(self._ack, qos=1)
+            _heed_cancellation()
             self.counts.connections += 1
             self.counts.connected = True
             log.info("broker: connected to %s", self._config.settings.broker.url)
@@ -180,10 +184,9 @@ class Publisher:
             if busy:
                 continue
             wait_s = self._window.wait_s(self._monotonic())
-            try:
-                await asyncio.wait_for(self._wake.wait(), wait_s)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._wake.wait()
 
     async def _send_some(self, client: aiomqtt.Client) -> bool:
         """Send what is due again, then as much new as the window takes; tell whether any was."""
@@ -238,10 +241,10 @@ class Publisher:
         while True:
             self._report.clear()
             await client.publish(self._status, await self._say(), qos=1, retain=True)
-            try:
-                await asyncio.wait_for(self._report.wait(), STATUS_S)
-            except TimeoutError:
-                continue
+            _heed_cancellation()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STATUS_S):
+                    await self._report.wait()
 
     async def _say(self, state: wire.AgentState = wire.AgentState.ONLINE) -> bytes:
         stands = await asyncio.to_thread(self._outbox.state)
@@ -255,6 +258,17 @@ class Publisher:
                 await client.publish(self._status, payload, qos=1, retain=True)
         except (aiomqtt.MqttError, Retryable, TimeoutError) as error:
             log.info("broker: no farewell: %s", error)
+
+
+def _heed_cancellation() -> None:
+    """Raise a cancellation that a call of aiomqtt swallowed.
+
+    It waits by asyncio.wait_for, which before Python 3.12 returns the result and forgets the
+    cancellation where both come in the same turn of the loop.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -37,6 +37,7 @@ MOST_WINDOWS: Final = 20_000  # points with a window
 CHUNK_US: Final = 672 * SLOT_US  # a week of slots computed at once
 CONTEXT_READINGS: Final = 4  # beyond the span of time, on either side
 MOST_WIDENINGS: Final = 8
+MOST_COUNT: Final = 4.0e18  # in counts of the series: inside int64
 PAUSE_S: Final = 0.2  # between passes, so that a burst is computed once
 
 
@@ -201,15 +202,22 @@ class Calculator:
         spike there would depend on what came before.
         """
         margin = max(point.max_gap_us, point.interval_us or 0)
-        for widening in range(MOST_WIDENINGS):
-            low = start_us - margin * 4**widening
-            high = stop_us + margin
-            window = self._windows.get(point_id)
-            if window is None or window.since_us > low:
-                window = await self._load(connection, point_id, low, high)
+        window = await self._reaching(connection, point_id, start_us - margin, stop_us + margin)
+        for widening in range(1, MOST_WIDENINGS):
             if not _begins_in_doubt(point, window, start_us, margin):
                 return window
+            low = start_us - margin * 4**widening
+            window = await self._reaching(connection, point_id, low, stop_us + margin)
         log.warning("point %s has suspect steps without pause before %s", point.id, start_us)
+        return window
+
+    async def _reaching(
+        self, connection: AsyncConnection[Any], point_id: int, low_us: int, high_us: int
+    ) -> Window:
+        """Return the readings of [low, high) and their neighbours, from memory or the store."""
+        window = self._windows.get(point_id)
+        if window is None or window.since_us > low_us:
+            return await self._load(connection, point_id, low_us, high_us)
         return window
 
     async def _load(
@@ -252,7 +260,9 @@ def _begins_in_doubt(point: Point, window: Window, start_us: int, margin_us: int
     if len(ts_us) <= 2 * CONTEXT_READINGS:
         return False
     values = window.values[usable]
-    scale = 1 if bool((values == np.rint(values)).all()) else 1_000_000
+    scale = energy.scale_of(point, values)
+    possible = np.abs(values) < MOST_COUNT / scale
+    ts_us, values = ts_us[possible], values[possible]
     counts = np.rint(values * scale).astype(np.int64)
     doubt = counters.spans_of_doubt(ts_us, counts, energy.rule_of(point, scale))
     head = min(int(ts_us[0]) + margin_us, start_us)

@@ -61,9 +61,9 @@ class Evaluator:
         async with self._pool.connection() as connection:
             marks = await results.touched(connection)
             spans: dict[str, tuple[int, int]] = {}
-            for _, unit, begin, end in marks:
-                known = spans.get(unit, (begin, end))
-                spans[unit] = (min(begin, known[0]), max(end, known[1]))
+            for _, name, begin, end in marks:
+                known = spans.get(name, (begin, end))
+                spans[name] = (min(begin, known[0]), max(end, known[1]))
             for unit_id, (begin, end) in spans.items():
                 unit = plant.units.get(unit_id)
                 if unit is not None:

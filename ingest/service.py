@@ -261,12 +261,11 @@ def _passing(error: Exception) -> str:
     """Say what went wrong where it may pass; else raise what will not."""
     if not isinstance(error, ExceptionGroup):
         return str(error).partition("\n")[0]
-    found = error.subgroup(Misconfigured)
-    while found is not None:
-        first = found.exceptions[0]
-        if isinstance(first, Misconfigured):
-            raise first
-        found = first if isinstance(first, ExceptionGroup) else None
+    first: Exception | None = error.subgroup(Misconfigured)
+    while isinstance(first, ExceptionGroup):
+        first = first.exceptions[0]
+    if first is not None:
+        raise first
     _, others = error.split(_OUT)
     if others is not None:
         raise others

@@ -150,11 +150,11 @@ async def write(
     first = _first_of_key(ordered)
     key = np.cumsum(first) - 1  # the key that each row belongs to
     offered = ordered.take(first)
-    slow = (
-        np.ones(len(offered), np.bool_)
-        if marks is None
-        else offered.ts_us <= marks.of(offered.point_id)
-    )
+    slow = np.ones(len(offered), np.bool_)
+    if marks is not None:
+        # Intervals are always looked up: a stale mark would take a row for its own neighbour.
+        slow = offered.ts_us <= marks.of(offered.point_id)
+        slow |= intervals_us[offered.point_id] > 0
     there, value, quality = await _look_up(connection, offered, slow)
     overlap = await _overlaps(connection, offered, order[first], ~there, intervals_us)
     new = ~there & ~overlap

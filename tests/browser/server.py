@@ -1,4 +1,4 @@
-"""A server of canned data for the page's tests: the built page, the routes it reads, and the stream.
+"""A server of canned data for the page's tests: the built page, the routes it reads, the stream.
 
 Promises: same requests, same answers; the strict security headers of the real server; the link can
 be silenced, refused or cut by a test. It stands in for the API while the page is developed; the
@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import json
 import mimetypes
+import sys
 import threading
 import time
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.browser import canned
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TOKEN: Final = "operator-token"
 COOKIE: Final = "danhao_session=canned"
@@ -28,6 +31,18 @@ POLICY: Final = (
     "frame-ancestors 'none'; object-src 'none'"
 )
 HEARTBEAT_S: Final = 1.0
+
+
+class QuietServer(ThreadingHTTPServer):
+    """A server that takes a closed tab for what it is."""
+
+    daemon_threads = True
+    block_on_close = False  # streams end by themselves within a heartbeat
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a connection that the browser dropped."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
 
 
 class CannedServer:
@@ -65,8 +80,7 @@ class CannedServer:
         class Handler(CannedHandler):
             owner = server
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self._http.daemon_threads = True
+        self._http = QuietServer(("127.0.0.1", self.port), Handler)
         self.port = self._http.server_address[1]
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
@@ -101,7 +115,7 @@ class CannedHandler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class's name
         """Stay silent."""
 
-    def do_GET(self) -> None:  # noqa: N802  the base class's name
+    def do_GET(self) -> None:
         """Answer a read."""
         parts = urlsplit(self.path)
         path = unquote(parts.path)
@@ -118,15 +132,17 @@ class CannedHandler(BaseHTTPRequestHandler):
         else:
             self.answer(path.removeprefix("/api/v1/"), query)
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         """Sign in."""
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             self.send_problem(HTTPStatus.UNAUTHORIZED, "The token is not known.")
             return
         self.owner.signed_in = True
-        self.send_json(self.session(), {"Set-Cookie": f"{COOKIE}; HttpOnly; SameSite=Strict; Path=/"})
+        self.send_json(
+            self.session(), {"Set-Cookie": f"{COOKIE}; HttpOnly; SameSite=Strict; Path=/"}
+        )
 
-    def do_DELETE(self) -> None:  # noqa: N802
+    def do_DELETE(self) -> None:
         """Sign out."""
         if self.headers.get("X-CSRF-Token") != CSRF:
             self.send_problem(HTTPStatus.FORBIDDEN, "The X-CSRF-Token header is missing.")
@@ -169,9 +185,7 @@ class CannedHandler(BaseHTTPRequestHandler):
         point = {"point": f"{unit}.ac-import", "unit": unit, "kind": "counter", "sign": 1}
         return [point | {"carrier": "electricity", "role": "process", "energy_unit": "kWh"}]
 
-    def series(
-        self, unit: canned.Unit, query: dict[str, str], now: datetime
-    ) -> list[canned.Json]:
+    def series(self, unit: canned.Unit, query: dict[str, str], now: datetime) -> list[canned.Json]:
         """Return the items of a span, as asked."""
         since = datetime.fromisoformat(query["from"])
         until = min(datetime.fromisoformat(query["to"]), now)
@@ -212,9 +226,7 @@ class CannedHandler(BaseHTTPRequestHandler):
 
     def send_json(self, body: canned.Json, headers: dict[str, str] | None = None) -> None:
         """Send a JSON answer."""
-        self.send_bytes(
-            HTTPStatus.OK, json.dumps(body).encode(), "application/json", headers or {}
-        )
+        self.send_bytes(HTTPStatus.OK, json.dumps(body).encode(), "application/json", headers or {})
 
     def send_problem(self, status: HTTPStatus, detail: str) -> None:
         """Send an RFC 9457 problem document."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -95,6 +96,32 @@ def test_the_allowance_follows_the_multiplier_that_is_in_force() -> None:
     found = quarters(meter, 0, 31, 62, 66, 71)  # 4 counts of 10 kWh are possible, 5 are not
     assert kwh(*found) == ["31", "31", "40", None]
     assert found[3].flags == Flag.IMPLAUSIBLE
+
+
+def test_a_step_is_judged_by_the_multipliers_in_force_on_it_the_more_generous_where_two_are() -> (
+    None
+):
+    change = T0 + 2 * QUARTER
+    ten_then_one = ((T0, Fraction(10)), (change, Fraction(1)))
+    meter = Meter(rated_power_kw=Fraction(100), multipliers=ten_then_one)
+    assert kwh(*quarters(meter, 0, 4, 9, 40)) == ["40", None, "31"]
+    astride = replace(meter, multipliers=((T0, Fraction(10)), (change - 1, Fraction(1))))
+    assert quarters(astride, 0, 4, 35, 36)[1].flags == Flag.MULTIPLIER_CHANGED
+    assert kwh(*quarters(astride, 0, 4, 36, 37))[1] is None
+
+
+def test_a_spike_of_one_reading_is_one_however_slowly_the_register_is_read() -> None:
+    slow = Meter(rated_power_kw=Fraction(100), max_gap_us=MINUTE_US)
+    found = quarters(slow, 40, 50, 5000, 110)
+    assert kwh(*found) == ["10", "30", "30"]
+    assert [row.measured_us for row in found] == [0, 0, 0]
+    assert Flag.SPIKE | Flag.ESTIMATED in found[1].flags
+
+
+def test_two_spikes_in_a_row_are_two_spikes() -> None:
+    found = quarters(RATED, 40, 5000, 50, 5010, 60)
+    assert kwh(*found) == ["5"] * 4
+    assert {row.flags for row in found} == {Flag.SPIKE}
 
 
 def test_a_multiplier_counts_from_its_instant_and_before_the_first_nothing_is_known() -> None:

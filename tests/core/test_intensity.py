@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import indicators, intensity, limits, plant
+from core import flags, indicators, intensity, limits, plant
 from core.clock import to_us
 from core.intensity import Intensity, PeriodEnergy, Verdict
 from core.limits import Comparison, Force, Limit
@@ -184,7 +184,7 @@ def test_an_open_period_is_complete_when_all_of_its_past_is_measured() -> None:
 def test_undeclared_accuracy_is_flagged_and_counts_as_zero() -> None:
     bare = dataclasses.replace(AC, accuracy_percent=None)
     result = intensity.combine(UNIT, LIQUID, [(bare, energy(500))], 1_000_000, AFTER)
-    assert "uncertainty_undeclared" in intensity.flags.words(result.flags)
+    assert "uncertainty_undeclared" in flags.words(result.flags)
     assert result.uncertainty == Fraction(500 * 2 * 2, 1000)
 
 

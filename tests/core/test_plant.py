@@ -151,8 +151,9 @@ def test_a_mistake_says_what_is_wrong_and_what_to_do(old: str, new: str, told: s
 
 def test_units_may_not_be_their_own_forefathers_nor_points_sub_meters_of_sub_meters() -> None:
     unit = '[site.gh-al.unit.{}]\nname = {{ zh = "x", en = "x" }}\nkind = "pot"\nparent = "{}"\n'
-    found = mistakes(PLANT + unit.format("a", "b") + unit.format("b", "a"))
-    assert len(found) == 2
+    circle = unit.format("a", "b") + unit.format("b", "a") + unit.format("c", "a")
+    found = mistakes(PLANT + circle)
+    assert len(found) == 3
     assert all("parents may not go in a circle" in line for line in found)
 
     points = PLANT.replace('unit = "V"', 'unit = "V"\nparent = "ac-import"')

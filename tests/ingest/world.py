@@ -235,10 +235,17 @@ async def eventually(pool: Pool, query: str, wanted: list[tuple[Any, ...]]) -> N
     found: list[tuple[Any, ...]] = []
     try:
         async with asyncio.timeout(DEADLINE_S):
-            while (found := await rows(pool, query)) != wanted:
+            while (found := await rows(pool, query)) != wanted:  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.02)  # between two looks at the store
     except TimeoutError:
         raise AssertionError(f"{found} is not {wanted}") from None
+
+
+async def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait for a condition of this process that has no event of its own, within the deadline."""
+    async with asyncio.timeout(DEADLINE_S):
+        while not holds():  # noqa: ASYNC110 - what is waited for sets no event
+            await asyncio.sleep(0.01)
 
 
 LATER = NOW + timedelta(minutes=1)

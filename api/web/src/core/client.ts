@@ -1,0 +1,146 @@
+// Requests to the server. Every failure is one of four, by what the page should do: sign in, say
+// that it is forbidden, say what was wrong, or try again later.
+
+import type {
+  EnergyItem,
+  Indicator,
+  Limit,
+  Page,
+  PeriodItem,
+  Point,
+  Session,
+  UnitView,
+} from './wire.ts'
+
+export type Trouble = 'stranger' | 'forbidden' | 'refused' | 'unreachable'
+
+const BASE = '/api/v1'
+const PATIENCE_MS = 15_000
+/** A list longer than this many pages is cut; the server's pages hold up to 5000 items. */
+const MOST_PAGES = 20
+
+export class Failure extends Error {
+  readonly trouble: Trouble
+  readonly status: number
+  constructor(trouble: Trouble, status: number, detail: string) {
+    super(detail)
+    this.trouble = trouble
+    this.status = status
+  }
+}
+
+function troubleOf(status: number): Trouble {
+  if (status === 401) return 'stranger'
+  if (status === 403) return 'forbidden'
+  return status >= 500 || status === 429 ? 'unreachable' : 'refused'
+}
+
+/** The server's time (ms) in a response, by its Date header. */
+export function serverTime(response: Response): number | null {
+  const ms = Date.parse(response.headers.get('date') ?? '')
+  return Number.isNaN(ms) ? null : ms
+}
+
+async function request(path: string, init: RequestInit = {}): Promise<Response> {
+  let response: Response
+  const stop = AbortSignal.timeout(PATIENCE_MS)
+  const signal = init.signal ? AbortSignal.any([init.signal, stop]) : stop
+  try {
+    response = await fetch(BASE + path, { ...init, signal, credentials: 'same-origin' })
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message : String(cause)
+    throw new Failure('unreachable', 0, detail)
+  }
+  if (!response.ok) throw new Failure(troubleOf(response.status), response.status, await why(response))
+  return response
+}
+
+async function why(response: Response): Promise<string> {
+  try {
+    const problem: unknown = await response.json()
+    const detail = (problem as { detail?: unknown; title?: unknown }).detail
+    return typeof detail === 'string' ? detail : `HTTP ${response.status}`
+  } catch {
+    return `HTTP ${response.status}`
+  }
+}
+
+async function list<T>(path: string, signal?: AbortSignal): Promise<T[]> {
+  const out: T[] = []
+  let cursor: string | null = null
+  for (let page = 0; page < MOST_PAGES; page += 1) {
+    const mark: string = path.includes('?') ? '&' : '?'
+    const more: string = cursor === null ? '' : `${mark}cursor=${encodeURIComponent(cursor)}`
+    const response = await request(path + more, signal ? { signal } : {})
+    const body = (await response.json()) as Page<T>
+    out.push(...body.items)
+    cursor = body.next
+    if (cursor === null) break
+  }
+  return out
+}
+
+function spanOf(from: number, to: number): string {
+  const text = (ms: number): string => encodeURIComponent(new Date(ms).toISOString())
+  return `from=${text(from)}&to=${text(to)}`
+}
+
+/** Who is signed in; a Failure `stranger` when nobody is. */
+export async function session(): Promise<Session> {
+  return (await (await request('/session')).json()) as Session
+}
+
+/** Trades a token for a cookie session. */
+export async function signIn(token: string): Promise<Session> {
+  const headers = { Authorization: `Bearer ${token}` }
+  return (await (await request('/session', { method: 'POST', headers })).json()) as Session
+}
+
+export async function signOut(csrf: string): Promise<void> {
+  await request('/session', { method: 'DELETE', headers: { 'X-CSRF-Token': csrf } })
+}
+
+/** Every unit the viewer may see, and the server's time of the answer. */
+export async function units(): Promise<{ units: UnitView[]; at: number | null }> {
+  const response = await request('/units')
+  const body = (await response.clone().json()) as Page<UnitView>
+  const first = { units: [...body.items], at: serverTime(response) }
+  if (body.next === null) return first
+  return { units: await list<UnitView>('/units'), at: first.at }
+}
+
+export function indicators(): Promise<Indicator[]> {
+  return list<Indicator>('/indicators')
+}
+
+export function limits(): Promise<Limit[]> {
+  return list<Limit>('/limits')
+}
+
+/** Period items of a unit's indicator that start in [from, to) (milliseconds). */
+export function intensity(
+  unit: string,
+  indicator: string,
+  period: 'day' | 'slot',
+  from: number,
+  to: number,
+  signal: AbortSignal,
+): Promise<PeriodItem[]> {
+  const name = encodeURIComponent(indicator)
+  const query = `indicator=${name}&period=${period}&${spanOf(from, to)}`
+  return list<PeriodItem>(`/units/${encodeURIComponent(unit)}/intensity?${query}`, signal)
+}
+
+export function points(unit: string, signal: AbortSignal): Promise<Point[]> {
+  return list<Point>(`/points?unit=${encodeURIComponent(unit)}`, signal)
+}
+
+export function energy(
+  point: string,
+  from: number,
+  to: number,
+  signal: AbortSignal,
+): Promise<EnergyItem[]> {
+  const query = `period=hour&${spanOf(from, to)}`
+  return list<EnergyItem>(`/points/${encodeURIComponent(point)}/energy?${query}`, signal)
+}

@@ -1,0 +1,103 @@
+// The shapes of the HTTP interface this page reads. Figures that people or the law compare arrive
+// as decimal strings and stay strings until they are drawn.
+
+export type Named = { readonly zh?: string; readonly en?: string }
+export type VerdictWord = 'within' | 'exceeds' | 'indeterminate' | 'incomplete' | 'not_applicable'
+export type Force = 'mandatory' | 'target' | 'reference'
+export type PeriodKind = 'slot' | 'hour' | 'shift' | 'day' | 'month' | 'year'
+
+export interface PeriodVerdict {
+  readonly limit: string
+  readonly force: string
+  readonly limit_value: string | null
+  readonly cmp?: string
+  readonly level?: number | null
+  readonly verdict: VerdictWord
+  readonly lapsed?: boolean
+}
+
+export interface PeriodItem {
+  readonly indicator: string
+  readonly period: PeriodKind
+  readonly period_start: string
+  readonly period_end: string
+  readonly closed: boolean
+  readonly energy: { value: string | null; estimated: string | null; unit: string } | null
+  readonly output: { value: string | null; unit: string } | null
+  readonly intensity: { value: string | null; unit: string; uncertainty: string | null } | null
+  readonly completeness: number | null
+  readonly flags: readonly string[]
+  readonly verdicts: readonly PeriodVerdict[]
+  readonly version?: number | null
+  readonly computed_at?: string | null
+  readonly result?: string | null
+}
+
+export interface UnitView {
+  readonly unit: string
+  readonly site: string
+  readonly site_name: Named
+  readonly timezone: string
+  readonly jurisdiction: string
+  readonly name: Named
+  readonly kind: string
+  readonly product: string | null
+  readonly parent: string | null
+  readonly indicators: readonly string[]
+  readonly live: {
+    readonly measured_at: string | null
+    readonly power_kw: string | null
+    readonly allowed_age_s: number
+  }
+  readonly current: readonly PeriodItem[]
+  readonly today: readonly PeriodItem[]
+}
+
+export interface Indicator {
+  readonly id: string
+  readonly name: Named
+  readonly unit: string
+}
+
+export interface Limit {
+  readonly id: string
+  readonly indicator: string
+  readonly name: Named
+  readonly value: string
+  readonly cmp: string
+  readonly unit: string
+  readonly force: string
+  readonly level: number | null
+  readonly jurisdiction: string | null
+  readonly valid_from: string | null
+  readonly valid_to: string | null
+  readonly due: string | null
+  readonly source: string | null
+  readonly clause: string | null
+  readonly quote: string | null
+}
+
+export interface Point {
+  readonly point: string
+  readonly unit: string
+  readonly kind: string
+  readonly carrier: string | null
+  readonly sign: number
+  readonly energy_unit: string | null
+}
+
+export type EnergyItem = Pick<
+  PeriodItem,
+  'period_start' | 'period_end' | 'closed' | 'energy' | 'completeness' | 'flags' | 'computed_at'
+>
+
+export interface Session {
+  readonly role: string
+  readonly scope: readonly string[]
+  readonly csrf: string
+}
+
+export interface Page<T> {
+  readonly items: readonly T[]
+  readonly next: string | null
+}

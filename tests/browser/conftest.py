@@ -1,0 +1,73 @@
+"""The built page, a browser and a canned server for the tests of this folder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+import hatch_build
+from tests.browser import canned
+from tests.browser.server import CannedServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT: Final = Path(__file__).parents[2]
+#: web.md 12: a browser that talks to nobody but the page's server.
+FLAGS: Final = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="session")
+def static() -> Path:
+    """Return the folder of the built page, built now if it is not up to date."""
+    hatch_build.build(ROOT)
+    return ROOT / hatch_build.SOURCE / "static"
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the page's source with its locked npm packages installed."""
+    source = ROOT / hatch_build.SOURCE
+    folder = tmp_path_factory.mktemp("page") / "web"
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("node_modules", "static"))
+    hatch_build.install_packages(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Return Chromium of the distribution; skip where there is none."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.skip("no Chromium on PATH: install the distribution's package `chromium`")
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=program, args=list(FLAGS))
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def server(static: Path) -> Iterator[CannedServer]:
+    """Return a server of six canned units."""
+    with CannedServer(static, canned.MAIN_UNITS) as running:
+        yield running
+
+
+@pytest.fixture
+def crowded(static: Path) -> Iterator[CannedServer]:
+    """Return a server of 606 canned units."""
+    with CannedServer(static, canned.MAIN_UNITS + canned.pots(600)) as running:
+        yield running

@@ -1,0 +1,318 @@
+"""What people do on the page, in a real browser, against canned plants."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
+
+from tests.browser.server import TOKEN, CannedServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+POTLINE_2 = "/p/gh-al/u/gh-al.potline-2"
+
+
+@dataclass  # no slots: the driver hangs its own attribute on the owner of a callback
+class Seen:
+    """What the browser complained about and asked for during a visit."""
+
+    complaints: list[str] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+    requests: list[str] = field(default_factory=list)
+
+    def console(self, message: ConsoleMessage) -> None:
+        # A browser logs every 401 as an error; asking who is signed in is how the page learns it.
+        if message.type in {"error", "warning"} and "401" not in message.text:
+            self.complaints.append(message.text)
+
+    def request(self, request: Request) -> None:
+        self.requests.append(request.url)
+        self.hosts.add("/".join(request.url.split("/")[:3]))
+
+
+@contextmanager
+def visit(
+    browser: Browser, server: CannedServer, path: str, *, sign_in: bool = True, width: int = 1440
+) -> Iterator[tuple[Page, Seen]]:
+    """Open the page, signed in or not; afterwards nothing may have been complained about."""
+    context: BrowserContext = browser.new_context(
+        viewport={"width": width, "height": 900}, locale="zh-CN"
+    )
+    try:
+        seen = Seen()
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("console", seen.console)
+        page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+        page.on("request", seen.request)
+        page.goto(server.address + path)
+        if sign_in:
+            page.locator("#token").fill(TOKEN)
+            page.keyboard.press("Enter")
+            expect(page.locator("[data-detail]")).to_be_visible()
+        yield page, seen
+    finally:
+        context.close()
+
+
+def test_a_stranger_sees_nothing_and_signs_in_by_token(
+    browser: Browser, server: CannedServer
+) -> None:
+    with visit(browser, server, "/", sign_in=False) as (page, seen):
+        expect(page.locator("#token")).to_be_focused()
+        assert "电解" not in page.inner_text("body")
+        page.locator("#token").fill("wrong")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("令牌无效")
+        page.locator("#token").fill(TOKEN)
+        page.keyboard.press("Enter")
+        expect(page.locator("[data-kpi='gh-al.potline-1']")).to_contain_text("12\u2009809")
+        assert seen.complaints == []
+
+
+def test_units_are_live_against_their_limits(browser: Browser, server: CannedServer) -> None:
+    with visit(browser, server, "/") as (page, seen):
+        expect(page.locator("[data-phase]")).to_have_attribute("data-phase", "live")
+        within = page.locator("[data-kpi='gh-al.potline-1'] [data-verdict]")
+        expect(within).to_have_text("达标")
+        expect(page.locator("[data-kpi='gh-al.potline-2'] [data-verdict]")).to_have_text("超限")
+        expect(page.locator("[data-kpi='qh-fa.furnace-2'] [data-verdict]")).to_have_text("不确定")
+        expect(page.locator("[data-kpi='dl-cem.kiln-1'] [data-verdict]")).to_have_text("数据不全")
+        silent = page.locator("[data-kpi='qh-fa.furnace-3']")
+        expect(silent.locator("[data-verdict]")).to_have_text("数据中断")
+        expect(silent.locator("strong")).to_have_text("?")
+        live = page.locator("[data-detail] .now dd").first
+        before = live.inner_text()
+        expect(live).not_to_have_text(before)
+        expect(page.locator("[data-trend] canvas")).to_be_visible()
+        expect(page.locator("[data-power] canvas")).to_be_visible()
+        assert seen.complaints == []
+
+
+def test_the_open_month_is_told_as_an_early_warning(browser: Browser, server: CannedServer) -> None:
+    with visit(browser, server, POTLINE_2) as (page, _):
+        verdicts = page.locator("[data-verdicts]")
+        expect(verdicts).to_contain_text("预警")
+        lapsed = verdicts.locator("[data-limit='cn-qh.al.liquid.ac.target-2020']")
+        expect(lapsed).to_contain_text("已过期")
+        expect(lapsed).to_contain_text("超限")
+        lapsed.locator("summary").click()
+        expect(lapsed).to_contain_text("2020-12-31")
+        expect(lapsed).to_contain_text("五（二）")
+        link = lapsed.locator("a")
+        expect(link).to_have_attribute("href", "/api/v1/limits/cn-qh.al.liquid.ac.target-2020")
+
+
+def test_switching_the_language_keeps_the_view(browser: Browser, server: CannedServer) -> None:
+    with visit(browser, server, POTLINE_2 + "?range=7&view=table") as (page, _):
+        expect(page.locator("#unit-title")).to_have_text("电解二系列")
+        page.get_by_role("button", name="EN").click()
+        expect(page.locator("#unit-title")).to_have_text("Potline 2")
+        assert page.locator("html").get_attribute("lang") == "en"
+        assert page.url.endswith(POTLINE_2 + "?range=7&view=table&lang=en")
+        page.keyboard.press("l")
+        expect(page.locator("#unit-title")).to_have_text("电解二系列")
+
+
+def test_a_deep_link_opens_the_same_view_and_back_returns(
+    browser: Browser, server: CannedServer
+) -> None:
+    with visit(browser, server, "/p/gh-al") as (page, _):
+        expect(page.locator("[data-kpi]")).to_have_count(2)
+        page.locator("[data-kpi='gh-al.potline-2']").click()
+        expect(page.locator("[data-detail]")).to_have_attribute("data-detail", "gh-al.potline-2")
+        assert page.url == server.address + POTLINE_2
+        page.reload()
+        expect(page.locator("[data-detail]")).to_have_attribute("data-detail", "gh-al.potline-2")
+        page.go_back()
+        expect(page.locator("[data-detail]")).to_have_attribute("data-detail", "gh-al.potline-1")
+
+
+def test_a_unit_that_is_not_there_is_named(browser: Browser, server: CannedServer) -> None:
+    with visit(browser, server, "/", sign_in=True) as (page, _):
+        page.goto(server.address + "/p/gh-al/u/gh-al.nothing")
+        expect(page.locator("main")).to_contain_text("没有这个机组，或无权查看：gh-al.nothing")
+
+
+def test_everything_is_reached_by_keyboard(browser: Browser, server: CannedServer) -> None:
+    with visit(browser, server, "/") as (page, _):
+        first = page.locator("#matrix button").first
+        first.focus()
+        assert page.locator("#matrix button[tabindex='0']").count() == 1
+        page.keyboard.press("ArrowRight")
+        second = page.locator("[data-unit='gh-al.potline-2']")
+        expect(second).to_be_focused()
+        assert "超限" in (second.get_attribute("aria-label") or "")
+        page.keyboard.press("Enter")
+        expect(page.locator("[data-detail]")).to_have_attribute("data-detail", "gh-al.potline-2")
+        page.keyboard.press("n")
+        expect(page.locator("[data-detail]")).to_have_attribute("data-detail", "qh-fa.furnace-2")
+        page.keyboard.press("t")
+        table = page.get_by_role("table").first
+        expect(table).to_contain_text("gh-al.potline-2")
+        page.keyboard.press("t")
+        page.keyboard.press("/")
+        page.keyboard.type("kiln")
+        page.keyboard.press("Enter")
+        expect(page.locator("[data-detail]")).to_have_attribute("data-detail", "dl-cem.kiln-1")
+        page.keyboard.press("Escape")
+        page.locator("h1").click()
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.keyboard.press("Escape")
+        page.keyboard.press("d")
+        expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_a_chart_is_read_by_arrow_keys_and_as_a_table(
+    browser: Browser, server: CannedServer
+) -> None:
+    with visit(browser, server, POTLINE_2) as (page, _):
+        chart = page.locator("[data-trend]").get_by_role("slider")
+        expect(page.locator("[data-trend] canvas")).to_be_visible()
+        chart.focus()
+        page.keyboard.press("ArrowLeft")
+        newest = chart.get_attribute("aria-valuetext") or ""
+        assert newest.startswith("11/21 未结束")
+        for _step in range(12):
+            page.keyboard.press("ArrowLeft")
+        assert "无数据" in " ".join(
+            [chart.get_attribute("aria-valuetext") or "", page.inner_text("[data-trend]")]
+        )
+        page.keyboard.press("t")
+        rows = page.locator("[data-trend] tbody tr")
+        expect(rows).to_have_count(31)
+        lost = rows.filter(has_text="11/09")
+        expect(lost).to_contain_text("—")
+
+
+def test_a_lost_server_is_told_at_once_and_the_page_recovers_by_itself(
+    browser: Browser, server: CannedServer
+) -> None:
+    with visit(browser, server, "/") as (page, _):
+        expect(page.locator("[data-phase]")).to_have_attribute("data-phase", "live")
+        server.stop()
+        banner = page.locator(".banner.lost")
+        expect(banner).to_contain_text("连接中断", timeout=10_000)
+        expect(banner).to_contain_text("14:30:")
+        assert "frozen" in (page.locator("main").get_attribute("class") or "")
+        server.start()
+        expect(page.locator("[data-phase]")).to_have_attribute("data-phase", "live")
+        expect(banner).to_have_count(0)
+
+
+def test_a_silent_server_turns_late_then_lost(browser: Browser, server: CannedServer) -> None:
+    with visit(browser, server, "/") as (page, _):
+        phase = page.locator("[data-phase]")
+        expect(phase).to_have_attribute("data-phase", "live")
+        server.silent = True
+        expect(phase).to_have_attribute("data-phase", "late", timeout=12_000)
+        expect(phase).to_have_attribute("data-phase", "lost", timeout=8_000)
+        server.silent = False
+        expect(phase).to_have_attribute("data-phase", "live")
+
+
+def test_an_ended_session_asks_to_sign_in_over_the_kept_screen(
+    browser: Browser, server: CannedServer
+) -> None:
+    with visit(browser, server, "/") as (page, _):
+        expect(page.locator("[data-phase]")).to_have_attribute("data-phase", "live")
+        server.signed_in = False
+        expect(page.locator("#sign-in-title")).to_be_visible()
+        expect(page.locator(".layer")).to_contain_text("会话已结束")
+        expect(page.locator("[data-kpi]")).to_have_count(6)
+        page.locator("#token").fill(TOKEN)
+        page.keyboard.press("Enter")
+        expect(page.locator("[data-phase]")).to_have_attribute("data-phase", "live")
+
+
+def test_signing_out_leaves_nothing_on_the_screen(browser: Browser, server: CannedServer) -> None:
+    with visit(browser, server, "/") as (page, _):
+        page.get_by_role("button", name="退出").click()
+        expect(page.locator("#sign-in-title")).to_be_visible()
+        assert "电解" not in page.inner_text("body")
+
+
+def test_one_failed_trend_never_empties_the_page(browser: Browser, server: CannedServer) -> None:
+    server.failing = {"/api/v1/units/"}
+    with visit(browser, server, "/") as (page, _):
+        expect(page.locator("[data-trend]").get_by_role("alert")).to_contain_text("读取曲线失败")
+        expect(page.locator("[data-kpi]")).to_have_count(6)
+        expect(page.locator("[data-verdicts] details")).to_have_count(4)
+
+
+def test_empty_is_said_only_after_an_answer(browser: Browser, server: CannedServer) -> None:
+    server.units = ()
+    server.failing = {"/api/v1/units"}
+    with visit(browser, server, "/", sign_in=False) as (page, _):
+        page.locator("#token").fill(TOKEN)
+        page.keyboard.press("Enter")
+        expect(page.locator(".banner")).to_contain_text("读取机组失败")
+        assert "没有可查看的机组" not in page.inner_text("body")
+        server.failing = set()
+        expect(page.locator(".empty")).to_contain_text("没有可查看的机组（14:3")
+
+
+def test_nothing_leaves_the_origin_and_nothing_is_complained_about(
+    browser: Browser, server: CannedServer
+) -> None:
+    with visit(browser, server, POTLINE_2) as (page, seen):
+        expect(page.locator("[data-trend] canvas")).to_be_visible()
+        for key in ("l", "d", "t", "t", "]", "[", "n"):
+            page.keyboard.press(key)
+        expect(page.locator("[data-trend] canvas")).to_be_visible()
+        assert seen.hosts == {server.address}
+        assert seen.complaints == []
+
+
+def test_the_strict_policy_is_served_and_the_page_lives_with_it(
+    browser: Browser, server: CannedServer
+) -> None:
+    with visit(browser, server, "/") as (page, seen):
+        answer = page.request.get(server.address + "/")
+        assert answer.headers["content-security-policy"].startswith("default-src 'self'")
+        tile = page.locator("#matrix button").nth(1)
+        assert (tile.bounding_box() or {"width": 0})["width"] > 100
+        assert not [text for text in seen.complaints if "Content Security Policy" in text]
+
+
+def test_seven_tabs_share_one_stream_and_are_all_live(
+    browser: Browser, server: CannedServer
+) -> None:
+    with visit(browser, server, "/") as (page, _):
+        tabs = [page.context.new_page() for _ in range(6)]
+        for tab in tabs:
+            tab.goto(server.address + "/")
+        for tab in tabs:
+            expect(tab.locator("[data-phase]")).to_have_attribute(
+                "data-phase", "live", timeout=15_000
+            )
+        assert server.seen.count("/api/v1/live") <= 3
+
+
+def test_six_hundred_units_stay_within_the_node_budget(
+    browser: Browser, crowded: CannedServer
+) -> None:
+    with visit(browser, crowded, "/", width=1920) as (page, seen):
+        expect(page.locator("#matrix button")).to_have_count(606)
+        expect(page.locator("[data-trend] canvas")).to_be_visible()
+        assert page.evaluate("document.querySelectorAll('*').length") <= 1500
+        assert seen.complaints == []
+
+
+@pytest.mark.parametrize("width", [320, 390, 1366, 1920, 3840])
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_no_width_needs_sideways_scrolling(
+    browser: Browser, server: CannedServer, width: int, lang: str
+) -> None:
+    with visit(browser, server, f"/?lang={lang}", width=width) as (page, _):
+        expect(page.locator("[data-trend] canvas")).to_be_visible()
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width
