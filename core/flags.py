@@ -21,6 +21,9 @@ class Flag(IntFlag):
     ESTIMATED = 1024
     UNCERTAINTY_UNDECLARED = 2048
     STOCK_NOT_TAKEN = 4096
+    GRADE_MISSING = 8192
+    FACTOR_UNKNOWN = 16384
+    CARRIER_UNMETERED = 32768
 
 
 def words(flags: int) -> list[str]:

@@ -1,8 +1,9 @@
 """Specific energy consumption (单耗) and its verdicts: exact fractions from slots to the law.
 
-Energy is the signed sum of the unit's own points of the indicator; output the facts of the same
-period; intensity their ratio. U is twice the combined standard uncertainty, accuracies taken as
-standard uncertainties of independent meters. Verdicts use unrounded figures (design 4.6).
+Energy is the signed sum of the unit's own points of the indicator, in its energy unit or as coal
+equivalent; output the facts of the same period, in base tonnes where the indicator says so;
+intensity their ratio. U is twice the combined standard uncertainty, accuracies taken as standard
+uncertainties of independent meters. Verdicts use unrounded figures (design 4.6).
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from core import decimals, flags, units
+from core import carriers, decimals, flags, units
 from core.flags import Flag
-from core.limits import Comparison, Limit
+from core.limits import Comparison, Limit, LimitKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from decimal import Decimal
 
-    from core.indicators import Indicator
+    from core.carriers import Factor
+    from core.indicators import BaseGrade, Indicator
     from core.plant import Point, Unit
 
 COVERAGE_FACTOR = 2
@@ -54,6 +56,19 @@ class PeriodEnergy:
 
 
 @dataclass(frozen=True, slots=True)
+class PeriodOutput:
+    """Production facts of one period.
+
+    `mass_e6` in millionths of a tonne; `graded_e6` the sum of mass * grade over the facts that
+    carry the grade asked for; `ungraded` how many with a mass do not.
+    """
+
+    mass_e6: int
+    graded_e6: Fraction = Fraction(0)
+    ungraded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Intensity:
     """A unit's figures of one period, unrounded; None where unknown.
 
@@ -70,45 +85,132 @@ class Intensity:
     flags: int
 
 
+def factor(indicator: Indicator, point: Point, at_us: int) -> Factor | None:
+    """Return the factor to coal equivalent of a point's energy at an instant; None: unknown.
+
+    In this order: the indicator's own for the point's role, the plant's measured heating value,
+    the catalogue's default (GB/T 2589-2020).
+    """
+    if point.role in indicator.role_factors:
+        return indicator.role_factors[point.role]
+    if point.carrier is None:
+        return None
+    found = None
+    for since_us, heating_value in point.heating_values:
+        if since_us <= at_us:
+            found = carriers.measured(point.carrier, since_us, heating_value)
+    return found or carriers.factor(point.carrier, at_us, indicator.basis)
+
+
+def spans(
+    indicator: Indicator, point: Point, start_us: int, end_us: int
+) -> list[tuple[int, int]]:
+    """Cut a period where the point's factor changes, so that each part has one factor.
+
+    A slot belongs to the part in which it begins.
+    """
+    cuts: set[int] = set()
+    if indicator.in_coal_equivalent and point.role not in indicator.role_factors:
+        known = carriers.catalogue().get(point.carrier or "")
+        defaults = known.factors[indicator.basis] if known else ()
+        changes = [one.since_us for one in defaults] + [at_us for at_us, _ in point.heating_values]
+        cuts = {at_us for at_us in changes if start_us < at_us < end_us}
+    edges = [start_us, *sorted(cuts), end_us]
+    return list(zip(edges, edges[1:], strict=False))
+
+
+def base_output(output: PeriodOutput, base: BaseGrade | None) -> Fraction | None:
+    """Return output in tonnes, in base tonnes (基准吨) sum(mass * grade / reference) with a base.
+
+    None where a fact lacks the grade: it is never counted at face value.
+    """
+    if base is None:
+        return Fraction(output.mass_e6, decimals.E6)
+    if output.ungraded:
+        return None
+    return output.graded_e6 / decimals.E6 / base.reference
+
+
 def combine(
     unit: Unit,
     indicator: Indicator,
-    energies: Sequence[tuple[Point, PeriodEnergy]],
-    output_e6: int | None,
+    energies: Sequence[tuple[Point, Sequence[PeriodEnergy]]],
+    output: PeriodOutput | None,
     now_us: int,
 ) -> Intensity:
     """Return a unit's energy over output of one period from its points' energies.
 
-    `energies` holds every point that the indicator counts; one unknown point makes the sum
-    unknown. Completeness is the least of the points'.
+    `energies` holds every point that the indicator counts, with the parts of the period that
+    `spans` cut. One unknown point, an unknown factor or an unmetered carrier makes the sum unknown;
+    a missing grade makes the output unknown. Completeness is the least of the points'.
     """
     found = 0
-    amounts: list[tuple[Point, Fraction]] = []
+    amounts: list[tuple[Point, Fraction | None]] = []
     estimated = Fraction(0)
-    complete = [Fraction(0)] if not energies else []
-    known = bool(energies)
-    for point, energy in energies:
-        found |= energy.flags
-        complete.append(energy.completeness(now_us))
-        if energy.energy_e6 is None or point.energy_unit is None:
-            known = False
-            continue
-        amounts.append((point, _amount(energy.energy_e6, point, indicator)))
-        estimated += abs(_amount(energy.estimated_e6, point, indicator))
-    total = sum((amount for _, amount in amounts), Fraction(0)) if known else None
-    output = None if output_e6 is None or output_e6 == 0 else Fraction(output_e6, decimals.E6)
-    value = None if total is None or output is None or output <= 0 else total / output
-    uncertainty, undeclared = _uncertainty(unit, amounts, total, value)
+    for point, parts in energies:
+        amount, doubtful, said = _converted(indicator, point, parts)
+        amounts.append((point, amount))
+        estimated += doubtful
+        found |= said
+    metered = {point.carrier for point, _ in energies}
+    if energies and any(metered.isdisjoint(group) for group in indicator.requires):
+        found |= Flag.CARRIER_UNMETERED
+        total = None
+    else:
+        total = _sum(amount for _, amount in amounts)
+    shown = None if output is None else base_output(output, indicator.base_grade)
+    if output is not None and shown is None:
+        found |= Flag.GRADE_MISSING
+    value = None if total is None or shown is None or shown <= 0 else total / shown
+    known = [(point, amount) for point, amount in amounts if amount is not None]
+    uncertainty, undeclared = _uncertainty(unit, known, total, value)
     if undeclared and value is not None:
         found |= Flag.UNCERTAINTY_UNDECLARED
-    shown_output = None if output_e6 is None else Fraction(output_e6, decimals.E6)
-    return Intensity(total, estimated, shown_output, value, uncertainty, min(complete), found)
+    complete = min((_completeness(parts, now_us) for _, parts in energies), default=Fraction(0))
+    return Intensity(total, estimated, shown, value, uncertainty, complete, found)
 
 
-def _amount(energy_e6: int, point: Point, indicator: Indicator) -> Fraction:
+def _sum(amounts: Iterable[Fraction | None]) -> Fraction | None:
+    """Return the sum; None where one is unknown or there is none."""
+    held = list(amounts)
+    known = [amount for amount in held if amount is not None]
+    return sum(known, Fraction(0)) if known and len(known) == len(held) else None
+
+
+def _completeness(parts: Sequence[PeriodEnergy], now_us: int) -> Fraction:
+    measured_us = sum(part.measured_us for part in parts)
+    whole = PeriodEnergy(parts[0].start_us, parts[-1].end_us, None, 0, measured_us, 0)
+    return whole.completeness(now_us)
+
+
+def _converted(
+    indicator: Indicator, point: Point, parts: Sequence[PeriodEnergy]
+) -> tuple[Fraction | None, Fraction, int]:
+    """Return (signed amount in the energy unit, its estimated part, flags) of one point."""
+    amount: Fraction | None = None
+    estimated = Fraction(0)
+    said = 0
+    for part in parts:
+        said |= part.flags
+    for part in parts:
+        if part.energy_e6 is None:
+            continue
+        one = _amount(indicator, point, part.start_us, part.energy_e6)
+        if one is None:
+            return None, Fraction(0), said | Flag.FACTOR_UNKNOWN
+        amount = one if amount is None else amount + one
+        doubtful = _amount(indicator, point, part.start_us, part.estimated_e6)
+        estimated += abs(doubtful or Fraction(0))
+    return amount, estimated, said
+
+
+def _amount(indicator: Indicator, point: Point, at_us: int, energy_e6: int) -> Fraction | None:
     assert point.energy_unit is not None  # noqa: S101 - the indicator counts energy points only
     amount = Fraction(energy_e6, decimals.E6) * point.sign
-    return units.convert(amount, point.energy_unit, indicator.energy_unit)
+    if not indicator.in_coal_equivalent:
+        return units.convert(amount, point.energy_unit, indicator.energy_unit)
+    known = factor(indicator, point, at_us)
+    return None if known is None else known.coal_equivalent(amount, point.energy_unit)
 
 
 def _uncertainty(
@@ -138,7 +240,7 @@ def _share(percent: Decimal | None) -> Fraction:
 
 def judge(found: Intensity, limit: Limit, *, applies: bool) -> Verdict:
     """Return the verdict on a figure against one limit (design 4.6, full-value comparison)."""
-    if not applies:
+    if not applies or limit.kind is not LimitKind.LIMIT:
         return Verdict.NOT_APPLICABLE
     if found.value is None or found.completeness < Fraction(limit.completeness):
         return Verdict.INCOMPLETE

@@ -97,6 +97,12 @@ class _Multiplier(BaseModel):
     value: Exact
 
 
+class _HeatingValue(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    since: Instant = Field(alias="from")
+    value: Positive
+
+
 class _Exchange(BaseModel):
     model_config = _STRICT
     at: Instant
@@ -120,6 +126,7 @@ class _PointTable(BaseModel):
     max_gap_s: Annotated[int, Field(gt=0, le=31 * 86_400)] = DEFAULT_MAX_GAP_S
     interval_s: Annotated[int, Field(gt=0, le=366 * 86_400)] | None = None
     exchange: tuple[_Exchange, ...] = ()
+    heating_value: tuple[_HeatingValue, ...] = ()
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> _PointTable:
@@ -140,9 +147,10 @@ def _misfits(point: _PointTable) -> Iterator[str]:
         known = units.RATES if point.kind is PointKind.GAUGE else units.AMOUNTS
         if point.unit not in known:
             yield f"unit {point.unit!r} is not one of {', '.join(known)}"
-    starts = [multiplier.since for multiplier in point.multiplier]
-    if starts != sorted(set(starts)):
-        yield "multiplier entries must be sorted by `from`, each with its own"
+    for key in ("multiplier", "heating_value"):
+        starts = [entry.since for entry in getattr(point, key)]
+        if starts != sorted(set(starts)):
+            yield f"{key} entries must be sorted by `from`, each with its own"
     moments = [exchange.at for exchange in point.exchange]
     if moments != sorted(set(moments)):
         yield "exchange entries must be sorted by `at`, each with its own"
@@ -224,7 +232,10 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A metering point; `energy_unit` is None where the point gives no energy."""
+    """A metering point; `energy_unit` is None where the point gives no energy.
+
+    `heating_values` are measured lower heating values [kJ per kg or m3] from an instant on.
+    """
 
     id: str
     site: str
@@ -243,6 +254,7 @@ class Point:
     max_gap_us: int
     interval_us: int | None
     exchanges: tuple[Exchange, ...]
+    heating_values: tuple[tuple[int, Fraction], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,4 +420,5 @@ def _point(point_id: str, table: _PointTable) -> Point:
         max_gap_us=table.max_gap_s * 1_000_000,
         interval_us=None if table.interval_s is None else table.interval_s * 1_000_000,
         exchanges=tuple(Exchange(to_us(e.at), e.closing, e.opening) for e in table.exchange),
+        heating_values=tuple((to_us(h.since), Fraction(h.value)) for h in table.heating_value),
     )

@@ -1,4 +1,4 @@
-"""What one table of a plant file says about another: parents, main meters, indicators.
+"""What a plant file says about other tables, its own or ours: parents, indicators, carriers.
 
 Works on the data as written, whatever shape it is in, so that these mistakes are told together with
 those of single tables; what is no table is left to the model to complain about.
@@ -7,6 +7,8 @@ those of single tables; what is no table is left to the model to complain about.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+from core import carriers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,9 +27,12 @@ def problems(document: Document, known_indicators: frozenset[str] | None) -> lis
             found += (document.problem((*path, "parent"), text) for text in _kin(units, unit_id))
             found += _indicators(document, path, unit, known_indicators)
             points = dict(_tables(unit, "point"))
-            for key in points:
-                where = (*path, "point", key, "parent")
-                found += (document.problem(where, text) for text in _mains(points, key))
+            for key, point in points.items():
+                where = (*path, "point", key)
+                found += (
+                    document.problem((*where, "parent"), text) for text in _mains(points, key)
+                )
+                found += (document.problem((*where, *on), text) for on, text in _metering(point))
     return found
 
 
@@ -76,3 +81,25 @@ def _indicators(
         if isinstance(indicator, str) and indicator not in known:
             text = f"unknown indicator {indicator!r}: `danhao limits list` names those there are"
             yield document.problem((*path, "indicators"), text)
+
+
+def _metering(point: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Say what is wrong with a carrier: it must be known and metered in its own quantity."""
+    carrier, unit = point.get("carrier"), point.get("unit")
+    if not isinstance(carrier, str):
+        if carrier is None and "heating_value" in point:
+            yield ("heating_value",), "a heating value belongs to a carrier: name it or remove it"
+        return
+    if carrier not in carriers.catalogue():
+        yield ("carrier",), carriers.unknown(carrier)
+        return
+    if isinstance(unit, str):
+        wrong = carriers.misfit(carrier, unit, rate=point.get("kind") == "gauge")
+        if wrong is not None:
+            yield ("unit",), wrong
+    if carriers.find(carrier).quantity not in carriers.HEATING_UNITS:
+        if "heating_value" in point:
+            text = f"{carrier} is metered as energy and has no heating value: remove it"
+            yield ("heating_value",), text
+    elif "rated_power_kw" in point:
+        yield ("rated_power_kw",), f"{carrier} is not metered as energy: remove the rated power"

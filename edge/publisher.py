@@ -40,6 +40,7 @@ CONNECT_S: Final = 1.5  # paho connects in a thread that no cancellation ends
 CALL_S: Final = 10.0
 PUBACK_S: Final = 120.0  # a slow link may need it for a whole window; a dead one ends by keepalive
 FAREWELL_S: Final = 0.5
+REFUSED: Final = 0x80  # a SUBACK's code, MQTT 3.1.1 section 3.9.3
 MOST_RECEIPTS_WAITING: Final = 1_000  # any later one says as much
 
 
@@ -107,8 +108,10 @@ class Publisher:
 
     async def _session(self) -> None:
         async with self._client(self._outbox.epoch) as client:
-            await client.subscribe(self._ack, qos=1)
+            granted = await client.subscribe(self._ack, qos=1)
             _heed_cancellation()
+            if any(getattr(code, "value", code) >= REFUSED for code in granted):
+                raise aiomqtt.MqttError(f"this account may not read {self._ack}: allow it there")
             self.counts.connections += 1
             self.counts.connected = True
             log.info("broker: connected to %s", self._config.settings.broker.url)

@@ -64,6 +64,9 @@ class Calculator:
         self._plants = plants
         self._clock = clock
         self._windows: dict[int, Window] = {}
+        # Held by the writer from its commit until `committed` has run: marks that are read under
+        # it never speak of readings that memory has not got yet.
+        self.gate = asyncio.Lock()
         self.slots_written = 0
         self.store_reads = 0
 
@@ -103,7 +106,8 @@ class Calculator:
         plant, ids = self._plants()
         by_id = {ids[name]: point for name, point in plant.points.items() if name in ids}
         async with self._pool.connection() as connection:
-            marks = await slots.touched(connection)
+            async with self.gate:
+                marks = await slots.touched(connection)
             if not marks:
                 return 0
             spans: dict[int, tuple[int, int]] = {}

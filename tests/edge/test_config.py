@@ -179,6 +179,12 @@ def test_each_mistake_is_one_clear_sentence(
     assert any(re.search(re.escape(told), line) for line in problems(folder, text))
 
 
+def test_a_password_in_the_url_is_refused_without_being_repeated(folder: Path) -> None:
+    told = problems(folder, GOOD.replace("mqtts://broker", "mqtts://me:hunter2@broker"))
+    assert len(told) == 1
+    assert "hunter2" not in told[0]
+
+
 def test_a_mistake_in_a_map_of_ones_own_is_told_with_the_maps_line(folder: Path) -> None:
     (folder / "own.toml").write_text(OWN_MAP.replace('"uint32"', '"uint31"'))
     (line,) = problems(folder, GOOD)

@@ -109,7 +109,7 @@ async def test_a_meter_that_is_not_there_is_a_gap_and_comes_back() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    reader = driver(port)
+    reader = driver(port, timeout_s=0.5)
     polled = await reader.poll()
     assert polled.readings == []
     assert "cannot be connected to" in polled.faults[0]

@@ -87,8 +87,7 @@ def test_a_receipt_marks_and_deletes_nothing(kept: Box) -> None:
     box = kept.box
     for _ in range(6):
         box.append(readings(), 0)
-    # The first word of a store is always news: it is another one than before.
-    assert box.apply(receipt(box, 4, (2, 2)), 1) is News.NEW_STORE
+    assert box.apply(receipt(box, 4, (2, 2)), 1) is News.PROGRESS
     assert waiting(box) == [2, 5, 6]
     assert box.apply(receipt(box, 5), 2) is News.PROGRESS
     assert waiting(box) == [6]

@@ -1,0 +1,238 @@
+"""Energy carriers and their dated factors to coal equivalent (kgce): data with source and mark.
+
+A factor that is not known is None, never zero: what needs it is unknown (design 5, invariant 4).
+Order of precedence of GB/T 2589-2020: a measured heating value, else the default of its annex A.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+from functools import lru_cache
+from importlib import resources
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+from core import decimals, tomlfile, units
+from core.clock import to_us
+from core.errors import Misconfigured, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from core.errors import Problem
+    from core.tomlfile import Document
+
+COAL_EQUIVALENT: Final = "kgce"
+KJ_PER_KGCE: Final = Fraction(293_076, 10)  # lower heating value of 1 kgce, GB/T 2589-2020
+# What a measured heating value is per: as received, of what a scale or a gas meter shows.
+HEATING_UNITS: Final = {"mass": "kg", "volume": "m3"}
+EVER_US: Final = to_us(datetime(2000, 1, 1, tzinfo=UTC))
+
+
+class Basis(StrEnum):
+    """Which coal equivalent: calorific 当量值 (limits of products) or primary 等价值 (statistics)."""
+
+    CALORIFIC = "calorific"
+    PRIMARY = "primary"
+
+
+class Mark(StrEnum):
+    """How well a figure was read: only `verified` in the source itself, `declared` by the plant."""
+
+    VERIFIED = "verified"
+    THIRD_PARTY = "third_party"
+    FROM_MEMORY = "from_memory"
+    DERIVED = "derived"
+    DECLARED = "declared"
+
+
+def decimal_text(value: object) -> Decimal:
+    """Read an exact number of a data file; raises ValueError on anything but a decimal string."""
+    if not isinstance(value, str):
+        raise ValueError('write the number as a string such as "0.1229"')  # noqa: TRY004 - pydantic wants ValueError
+    return decimals.parse(value)
+
+
+ExactText = Annotated[Decimal, BeforeValidator(decimal_text)]
+_STRICT = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class FactorTable(BaseModel):
+    """A factor as a data file writes it."""
+
+    model_config = _STRICT
+    value: Annotated[ExactText, Field(ge=0)]
+    unit: Annotated[str, Field(pattern=r"^kgce/[A-Za-z0-9]+$")]
+    source: Annotated[str, Field(min_length=3)]
+    mark: Mark
+
+
+class _DatedFactor(FactorTable):
+    since: AwareDatetime = Field(alias="from")
+    basis: Basis
+
+
+class _CarrierTable(BaseModel):
+    model_config = _STRICT
+    name: dict[Literal["zh", "en"], str]
+    quantity: Literal["energy", "mass", "volume"]
+    factor: tuple[_DatedFactor, ...] = ()
+    note: str | None = None
+
+
+class _CarrierFile(BaseModel):
+    model_config = _STRICT
+    carrier: dict[str, _CarrierTable]
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """Coal equivalent [kgce] of one `unit` (kWh, kg, m3, ...) of a carrier, from `since_us` on."""
+
+    since_us: int
+    kgce_per_unit: Fraction
+    unit: str
+    source: str
+    mark: Mark
+
+    def coal_equivalent(self, amount: Fraction, unit: str) -> Fraction:
+        """Return the coal equivalent [kgce] of an amount in `unit`, exactly."""
+        return units.convert(amount, unit, self.unit) * self.kgce_per_unit
+
+    def item(self) -> dict[str, Any]:
+        """Return the factor as the evidence of a figure carries it."""
+        return {
+            "value": decimals.show(self.kgce_per_unit),
+            "unit": f"{COAL_EQUIVALENT}/{self.unit}",
+            "source": self.source,
+            "mark": self.mark.value,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """An energy carrier, the quantity that meters it, and its default factors by basis."""
+
+    id: str
+    name: Mapping[str, str]
+    quantity: str
+    factors: Mapping[Basis, tuple[Factor, ...]]
+    note: str | None
+
+
+def parse(text: str, name: str) -> dict[str, Carrier]:
+    """Read carriers; raises Misconfigured with every problem, its file, line and key."""
+    document = tomlfile.parse(text, name)
+    table = tomlfile.validate(document, _CarrierFile)
+    problems = [p for key, row in table.carrier.items() for p in _problems(document, key, row)]
+    if problems:
+        raise Misconfigured(problems)
+    return {
+        key: Carrier(key, row.name, row.quantity, _factors(row), row.note)
+        for key, row in table.carrier.items()
+    }
+
+
+def _problems(document: Document, key: str, row: _CarrierTable) -> Iterator[Problem]:
+    path = ("carrier", key, "factor")
+    for factor in row.factor:
+        unit = units.AMOUNTS.get(_per(factor.unit))
+        if unit is None or unit.quantity != row.quantity:
+            yield document.problem(path, f"{factor.unit} is not kgce per unit of {row.quantity}")
+    for basis in Basis:
+        starts = [factor.since for factor in row.factor if factor.basis is basis]
+        if starts != sorted(set(starts)):
+            message = f"{basis} factors must be sorted by `from`, each with its own"
+            yield document.problem(path, message)
+
+
+def _factors(row: _CarrierTable) -> dict[Basis, tuple[Factor, ...]]:
+    return {
+        basis: tuple(
+            factor_of(one, to_us(one.since.astimezone(UTC)))
+            for one in row.factor
+            if one.basis is basis
+        )
+        for basis in Basis
+    }
+
+
+def factor_of(table: FactorTable, since_us: int = EVER_US) -> Factor:
+    """Return the factor that a row of a data file writes."""
+    return Factor(since_us, Fraction(table.value), _per(table.unit), table.source, table.mark)
+
+
+def _per(unit: str) -> str:
+    return unit.removeprefix(f"{COAL_EQUIVALENT}/")
+
+
+@lru_cache(maxsize=1)
+def catalogue() -> dict[str, Carrier]:
+    """Return the shipped carriers by id."""
+    path = resources.files("core") / "data" / "carriers.toml"
+    return parse(path.read_text("utf-8"), "core/data/carriers.toml")
+
+
+def find(carrier: str) -> Carrier:
+    """Return the carrier of this id; raises Rejected naming those there are."""
+    known = catalogue()
+    if carrier not in known:
+        raise Rejected(unknown(carrier), reason="unknown_carrier")
+    return known[carrier]
+
+
+def unknown(carrier: str) -> str:
+    """Say that there is no such carrier, and which there are."""
+    return f"unknown carrier {carrier[:120]!r}: known are {', '.join(sorted(catalogue()))}"
+
+
+def factor(carrier: str, at_us: int, basis: Basis = Basis.CALORIFIC) -> Factor | None:
+    """Return the default factor in force at an instant, None where the catalogue has none."""
+    known = catalogue().get(carrier)
+    return None if known is None else in_force(known.factors[basis], at_us)
+
+
+def in_force(factors: tuple[Factor, ...], at_us: int) -> Factor | None:
+    """Return the last factor that begins at or before an instant, None before the first."""
+    found = None
+    for one in factors:
+        if one.since_us <= at_us:
+            found = one
+    return found
+
+
+def measured(carrier: str, since_us: int, heating_value: Fraction) -> Factor:
+    """Return the factor of a measured lower heating value [kJ per kg or m3, as received].
+
+    Raises ValueError for a carrier that is metered as energy: it has no heating value.
+    """
+    unit = HEATING_UNITS.get(find(carrier).quantity)
+    if unit is None:
+        raise ValueError(f"{carrier} is metered as energy and has no heating value")
+    return Factor(
+        since_us,
+        heating_value / KJ_PER_KGCE,
+        unit,
+        f"measured lower heating value {decimals.show(heating_value)} kJ/{unit}",
+        Mark.DECLARED,
+    )
+
+
+def misfit(carrier: str, unit: str, *, rate: bool) -> str | None:
+    """Say why a point cannot meter a carrier in `unit` (of a rate for a gauge); None: it can."""
+    known = catalogue().get(carrier)
+    if known is None:
+        return unknown(carrier)
+    amount = units.AMOUNTS.get(units.RATES.get(unit, "") if rate else unit)
+    if amount is None or amount.quantity == known.quantity:
+        return None  # an unknown unit is told where units are checked
+    booked = units.RATES if rate else {code: code for code in units.AMOUNTS}
+    fitting = [
+        code for code, base in booked.items() if units.AMOUNTS[base].quantity == known.quantity
+    ]
+    return f"{carrier} is metered as {known.quantity}, not in {unit}: use {', '.join(fitting)}"
