@@ -174,6 +174,15 @@ class ReadingItem(Schema):
     quality: Literal["good", "uncertain", "bad"]
 
 
+class StepItem(Schema):
+    """A held step that a person confirmed; `at` is the instant of the reading it ends with."""
+
+    point: str
+    at: datetime
+    confirmed_by: str
+    confirmed_at: datetime
+
+
 class IndicatorItem(Schema):
     """The definition of an indicator."""
 

@@ -8,6 +8,7 @@ the store, in the readings' own transaction, so a crash at any point leaves no s
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -38,6 +39,7 @@ CHUNK_US: Final = 672 * SLOT_US  # a week of slots computed at once
 CONTEXT_READINGS: Final = 4  # beyond the span of time, on either side
 MOST_WIDENINGS: Final = 8
 MOST_COUNT: Final = 4.0e18  # in counts of the series: inside int64
+LOOK_S: Final = 2.0  # marks may come from elsewhere: a confirmed step, a changed declaration
 PAUSE_S: Final = 0.2  # between passes, so that a burst is computed once
 
 
@@ -93,9 +95,10 @@ class Calculator:
         self._windows.clear()
 
     async def run(self, wake: asyncio.Event) -> None:
-        """Compute whenever woken, for ever; an error of the store is tried again."""
+        """Compute whenever woken, for ever, and every LOOK_S what others have marked."""
         while True:
-            await wake.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(wake.wait(), LOOK_S)
             wake.clear()
             while await self.step():
                 self.trim()

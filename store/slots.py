@@ -165,3 +165,37 @@ async def confirmed(connection: AsyncConnection[Any], point_id: int) -> frozense
         (point_id,),
     )
     return frozenset(row[0] for row in await cursor.fetchall())
+
+
+async def has_reading(connection: AsyncConnection[Any], point_id: int, at_us: int) -> bool:
+    """Tell whether a usable reading of the point is stored at exactly this instant."""
+    cursor = await connection.execute(
+        "select 1 from reading where point_id = %s and ts = %s and quality < 2",
+        (point_id, from_us(at_us)),
+    )
+    return await cursor.fetchone() is not None
+
+
+async def confirm(
+    connection: AsyncConnection[Any], point_id: int, at_us: int, who: str, now: datetime
+) -> tuple[str, datetime, bool]:
+    """Confirm the held step that ends at this instant and have its slots computed again.
+
+    Returns who confirmed it, when, and whether this is new: the first one stays.
+    """
+    cursor = await connection.execute(
+        "insert into confirmed_step (point_id, ts, confirmed_by, confirmed_at)"
+        " values (%s, %s, %s, %s) on conflict do nothing returning confirmed_by, confirmed_at",
+        (point_id, from_us(at_us), who, now),
+    )
+    row = await cursor.fetchone()
+    if row is not None:
+        await touch(connection, [(point_id, at_us, at_us + 1)])
+        return row[0], row[1], True
+    cursor = await connection.execute(
+        "select confirmed_by, confirmed_at from confirmed_step where point_id = %s and ts = %s",
+        (point_id, from_us(at_us)),
+    )
+    row = await cursor.fetchone()
+    assert row is not None  # noqa: S101 - the conflict above says that it is there
+    return row[0], row[1], False
