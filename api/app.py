@@ -23,6 +23,7 @@ from api.metrics import Metrics
 from api.plants import PlantCache
 from api.routers import (
     agents,
+    alerts,
     catalogue,
     docs,
     health,
@@ -31,6 +32,7 @@ from api.routers import (
     output,
     points,
     session,
+    steps,
     units,
 )
 from api.security import Shell
@@ -40,7 +42,9 @@ LEAST_GZIP_BYTES: Final = 2_000
 ROUTERS: Final = (
     units.router,
     points.router,
+    steps.router,
     intensity.router,
+    alerts.router,
     catalogue.router,
     agents.router,
     output.router,

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
+#: web.md 11: main-thread processor seconds per second, 600 units at 1 Hz.
+CPU_BUDGET = 0.080
 POTLINE_2 = "/p/gh-al/u/gh-al.potline-2"
 
 
@@ -305,6 +307,37 @@ def test_six_hundred_units_stay_within_the_node_budget(
         expect(page.locator("[data-trend] canvas")).to_be_visible()
         assert page.evaluate("document.querySelectorAll('*').length") <= 1500
         assert seen.complaints == []
+
+
+def test_live_readings_ask_nothing_more_of_the_server(
+    browser: Browser, server: CannedServer
+) -> None:
+    with visit(browser, server, POTLINE_2) as (page, _):
+        expect(page.locator("[data-power] canvas")).to_be_visible()
+        live = page.locator("[data-detail] .now dd").first
+        for _update in range(3):
+            expect(live).not_to_have_text(live.inner_text())
+        trends = [path for path in server.seen if path.endswith("/intensity")]
+        assert len(trends) == 2
+
+
+def test_six_hundred_live_units_keep_the_processor_budget(
+    browser: Browser, crowded: CannedServer
+) -> None:
+    with visit(browser, crowded, "/", width=1920) as (page, _):
+        expect(page.locator("[data-power] canvas")).to_be_visible()
+        driver = page.context.new_cdp_session(page)
+        # Processor time, not wall time: a busy machine does not change it.
+        driver.send("Performance.enable", {"timeDomain": "threadTicks"})
+        spent = []
+        clock = page.locator(".clock")
+        for _update in range(6):
+            metrics = driver.send("Performance.getMetrics")["metrics"]
+            found = {metric["name"]: metric["value"] for metric in metrics}
+            spent.append((found["Timestamp"], found["TaskDuration"]))
+            expect(clock).not_to_have_text(clock.inner_text())
+        (began, first), (ended, last) = spent[1], spent[-1]
+        assert (last - first) / (ended - began) <= CPU_BUDGET
 
 
 @pytest.mark.parametrize("width", [320, 390, 1366, 1920, 3840])

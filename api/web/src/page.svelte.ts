@@ -33,6 +33,10 @@ function remember(key: string, value: string): void {
   }
 }
 
+function scopeOf(session: Session): unknown {
+  return [session.role, session.scope]
+}
+
 class PageModel {
   readonly store = new UnitStore()
   route = $state.raw<Route>(parse(location.pathname, location.search))
@@ -65,6 +69,8 @@ class PageModel {
     const site = this.route.site
     return this.store.units.find((unit) => !unit.parent && (site === null || unit.site === site))
   })
+  /** Its id alone: changes when the choice does, not with every reading. */
+  selectedId = $derived(this.selected?.unit ?? null)
   zone = $derived(this.selected?.timezone ?? DEFAULT_ZONE)
   indicator = $derived.by<string | null>(() => {
     const known = this.selected?.indicators ?? []
@@ -116,7 +122,13 @@ class PageModel {
   }
 
   async signIn(token: string): Promise<void> {
+    const before = this.session
     this.session = await client.signIn(token)
+    // The kept screen belongs to whoever saw it: another role or scope starts with an empty one.
+    if (before && JSON.stringify(scopeOf(before)) !== JSON.stringify(scopeOf(this.session))) {
+      this.loaded = false
+      this.store.clear()
+    }
     this.gate = 'open'
     this.attempts = 0
     this.signal({ kind: 'begin' })
