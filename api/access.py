@@ -42,6 +42,7 @@ class Action(StrEnum):
     READ_AGENTS = "read_agents"
     READ_DEAD_LETTERS = "read_dead_letters"
     WRITE_OUTPUT = "write_output"
+    ACKNOWLEDGE_ALERT = "acknowledge_alert"
     CONFIRM_STEP = "confirm_step"
     READ_METRICS = "read_metrics"
     READ_DOCS = "read_docs"
@@ -56,6 +57,7 @@ ALLOWED: Final = {
     Action.READ_AGENTS: _ALL,
     Action.READ_DEAD_LETTERS: _PLANT,
     Action.WRITE_OUTPUT: _PLANT,
+    Action.ACKNOWLEDGE_ALERT: _PLANT,
     Action.CONFIRM_STEP: frozenset({Role.ENGINEER, Role.ADMIN}),
     Action.READ_METRICS: _PLANT,
     Action.READ_DOCS: _ALL,

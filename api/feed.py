@@ -19,9 +19,10 @@ from api.deps import Services
 from api.live import HEARTBEAT_S, View
 from api.plants import Declared
 from core import periods
+from core.clock import from_us
 from core.periods import Period
+from store import alerts, results
 from store import connection as connections
-from store import results
 from store.results import Result
 
 CHANNEL: Final = "danhao_live"
@@ -45,6 +46,8 @@ class Feed:
         self._open: dict[str, list[Result]] = {}
         self._open_until_us: dict[str, int] = {}
         self._change = 0
+        self._alerts: dict[str, View] = {}
+        self._alert_change = 0
         self._wake = asyncio.Event()
         self._notified_at = float("-inf")
 
@@ -103,12 +106,28 @@ class Feed:
         async with shared.pool.connection() as connection:
             declared = await shared.plants.get(connection)
             views = await self._read(connection, declared, now_us)
+            raised = await self._read_alerts(connection, declared, now_us)
         gone = self._views.keys() - views.keys()
         if gone:
             shared.hub.forget_units(set(gone))
         changed = {unit: view for unit, view in views.items() if self._views.get(unit) != view}
         self._views = views
         shared.hub.publish(changed, shared.ticks())
+        shared.hub.publish_alerts(raised, shared.ticks())
+
+    async def _read_alerts(
+        self, connection: AsyncConnection[Any], declared: Declared, now_us: int
+    ) -> dict[str, View]:
+        """Return the alerts that differ from what was published, and remember them."""
+        since = from_us(now_us - REREAD_US)
+        found, self._alert_change = await alerts.changed(connection, self._alert_change, since)
+        changed: dict[str, View] = {}
+        for kept in found:
+            if kept.key.unit in declared.plant.units:
+                item = alerts.describe(kept, declared.plant)
+                if self._alerts.get(item["id"]) != item:
+                    self._alerts[item["id"]] = changed[item["id"]] = item
+        return changed
 
     async def _read(
         self, connection: AsyncConnection[Any], declared: Declared, now_us: int

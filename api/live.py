@@ -76,6 +76,7 @@ class Hub:
         self._most_clients = most_clients
         self._channels: dict[frozenset[str], Channel] = {}
         self._changed: dict[str, _Changed] = {}
+        self._alerts: dict[str, _Changed] = {}
         self._counter = 0
         self._clients = 0
         self.closed = asyncio.Event()
@@ -133,6 +134,25 @@ class Hub:
             _remember(channel, self._counter, now)
             self._send(channel, _encode("units", {"items": seen}, _id(channel)), "units")
 
+    def publish_alerts(self, items: Mapping[str, View], now: float) -> None:
+        """Tell every channel of the changed alerts it sees."""
+        if not items:
+            return
+        self._counter += 1
+        for alert, item in items.items():
+            self._alerts[alert] = _Changed(self._counter, now, item)
+        # Beyond what a stream may resume there is nobody to tell again.
+        old = [key for key, one in self._alerts.items() if now - one.at > RESUME_S]
+        for key in old:
+            del self._alerts[key]
+        for channel in self._channels.values():
+            seen = [item for item in items.values() if channel.sees(item)]
+            if not seen:
+                continue
+            channel.seq += 1
+            _remember(channel, self._counter, now)
+            self._send(channel, _encode("alerts", {"items": seen}, _id(channel)), "alerts")
+
     def forget_units(self, units: set[str]) -> None:
         """Drop units that are declared no more and let every client fetch the list again."""
         for unit in units:
@@ -159,15 +179,21 @@ class Hub:
 
     def _welcome(self, channel: Channel, last_id: str | None, now: float) -> bytes:
         retry = b"retry: 2000\n"
-        if last_id is None:
-            since = [c for c in self._changed.values() if now - c.at <= FRESH_S]
-        else:
-            counter = _resumable(channel, last_id, now)
-            if counter is None:
-                return retry + _encode("resync", {}, _id(channel))
-            since = [c for c in self._changed.values() if c.counter > counter]
-        views = [c.view for c in since if channel.sees(c.view)]
-        return retry + _encode("units", {"items": views}, _id(channel))
+        counter = None if last_id is None else _resumable(channel, last_id, now)
+        if last_id is not None and counter is None:
+            return retry + _encode("resync", {}, _id(channel))
+
+        def missed(changes: Mapping[str, _Changed]) -> list[View]:
+            return [
+                one.view
+                for one in changes.values()
+                if (now - one.at <= FRESH_S if counter is None else one.counter > counter)
+                and channel.sees(one.view)
+            ]
+
+        alerts = missed(self._alerts)
+        told = _encode("alerts", {"items": alerts}, _id(channel)) if alerts else b""
+        return retry + told + _encode("units", {"items": missed(self._changed)}, _id(channel))
 
     def _send(self, channel: Channel, event: bytes, kind: str) -> None:
         self._metrics.add("danhao_live_events_total", kind=kind)

@@ -41,8 +41,7 @@ class PlantCache:
         async with self._lock:
             if self._ticks() - self._checked >= CHECK_EVERY_S:
                 at = self._ticks()
-                cursor = await connection.execute("select site, version from site")
-                if dict(await cursor.fetchall()) != self._declared.versions:
+                if await plants.versions(connection) != self._declared.versions:
                     self._declared = Declared(*await plants.load(connection))
                 self._checked = at
         return self._declared

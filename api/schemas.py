@@ -183,6 +183,13 @@ class StepItem(Schema):
     confirmed_at: datetime
 
 
+class BaseGradeItem(Schema):
+    """Output in base tonnes: mass x grade / reference."""
+
+    grade: str
+    reference: str
+
+
 class IndicatorItem(Schema):
     """The definition of an indicator."""
 
@@ -199,6 +206,18 @@ class IndicatorItem(Schema):
     formula: str
     formula_version: int
     source: str
+    computes: bool
+    later: Name | None
+    requires: list[list[str]]
+    base_grade: BaseGradeItem | None
+
+
+class TrajectoryItem(Schema):
+    """A value that is a change against a base year."""
+
+    base_year: int
+    end_year: int
+    path: str
 
 
 class LimitItem(Schema):
@@ -223,6 +242,12 @@ class LimitItem(Schema):
     clause: str
     quote: str | None
     note: str | None
+    kind: Literal["limit", "trigger", "trajectory"]
+    unit_in_text: str | None
+    trajectory: TrajectoryItem | None
+    mark: str | None
+    computes: bool
+    later: Name | None
 
 
 class AgentItem(Schema):
@@ -284,6 +309,61 @@ class SessionItem(Schema):
     scope: list[str]
     csrf: str | None
     expires_at: datetime | None
+
+
+class Delivery(Schema):
+    """How the newest notification of an alert stands on one channel."""
+
+    channel: str
+    state: Literal["waiting", "delivered", "abandoned"]
+    attempts: int
+    receipt: str | None
+
+
+class AlertItem(Schema):
+    """An alert; what it shows of a figure stood behind its last change.
+
+    `period_start` is the first period that exceeded; `stage` is a finding once a closed one did.
+    """
+
+    id: UUID
+    kind: Literal["exceedance"]
+    severity: int = Field(ge=0, le=4)
+    state: Literal["pending", "firing", "clearing", "resolved"]
+    unit: str
+    indicator: str
+    period: str
+    limit: str
+    period_start: datetime | None
+    stage: Literal["early_warning", "finding"]
+    raised_at: datetime | None
+    delivered_at: datetime | None
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    resolved_at: datetime | None
+    evidence: str | None
+    deliveries: list[Delivery]
+    force: Force
+    level: int | None
+    cmp: Comparison
+    limit_value: str
+    lapsed: bool
+    verdict: Verdict
+    value: str | None
+    uncertainty: str | None
+    value_unit: str | None
+    completeness: float
+    figure_period_start: datetime
+    figure_closed: bool
+    computed_at: datetime
+    result: UUID | None
+    site: str
+    jurisdiction: str
+    timezone: str
+    site_name: Name
+    unit_name: Name
+    indicator_name: Name | None
+    limit_name: Name | None
 
 
 class Problem(BaseModel):

@@ -35,7 +35,7 @@ EVER_US: Final = to_us(datetime(2000, 1, 1, tzinfo=UTC))
 
 
 class Basis(StrEnum):
-    """Which coal equivalent: calorific 当量值 (limits of products) or primary 等价值 (statistics)."""
+    """Which coal equivalent: calorific 当量值 (limits of products), primary 等价值 (statistics)."""
 
     CALORIFIC = "calorific"
     PRIMARY = "primary"
@@ -119,7 +119,7 @@ class Carrier:
     """An energy carrier, the quantity that meters it, and its default factors by basis."""
 
     id: str
-    name: Mapping[str, str]
+    name: Mapping[Literal["zh", "en"], str]
     quantity: str
     factors: Mapping[Basis, tuple[Factor, ...]]
     note: str | None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core import carriers, tomlfile, units
+from core import carriers, names, tomlfile, units
 from core.carriers import COAL_EQUIVALENT, Basis, ExactText, Factor, FactorTable
 from core.errors import Misconfigured, Rejected
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from core.tomlfile import Document
 
 OutputKind = Literal["tapping", "weighing", "stock", "correction"]
+_Role = Annotated[str, Field(pattern=names.SITE_PATTERN)]
 _Text = dict[Literal["zh", "en"], str]
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
@@ -45,9 +46,9 @@ class _IndicatorTable(BaseModel):
     later: _Text | None = None
     carriers: tuple[str, ...] = ()
     requires: tuple[tuple[str, ...], ...] = ()
-    roles: tuple[str, ...] = ()
+    roles: tuple[_Role, ...] = ()
     basis: Basis = Basis.CALORIFIC
-    role_factors: dict[str, FactorTable] = Field(default_factory=dict)
+    role_factors: dict[_Role, FactorTable] = Field(default_factory=dict)
     output: tuple[OutputKind, ...] = ()
     base_grade: _BaseGradeTable | None = None
     product: str
@@ -64,7 +65,7 @@ class _IndicatorFile(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class BaseGrade:
-    """Base tonnes (基准吨): mass * grade / reference; grade a mass fraction, `gas_yield` in L/kg."""
+    """Base tonnes (基准吨): mass * grade / reference; grades are mass fractions, gas yield L/kg."""
 
     grade: str
     reference: Fraction

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from core import carriers, decimals, flags, units
@@ -102,9 +103,7 @@ def factor(indicator: Indicator, point: Point, at_us: int) -> Factor | None:
     return found or carriers.factor(point.carrier, at_us, indicator.basis)
 
 
-def spans(
-    indicator: Indicator, point: Point, start_us: int, end_us: int
-) -> list[tuple[int, int]]:
+def spans(indicator: Indicator, point: Point, start_us: int, end_us: int) -> list[tuple[int, int]]:
     """Cut a period where the point's factor changes, so that each part has one factor.
 
     A slot belongs to the part in which it begins.
@@ -116,7 +115,7 @@ def spans(
         changes = [one.since_us for one in defaults] + [at_us for at_us, _ in point.heating_values]
         cuts = {at_us for at_us in changes if start_us < at_us < end_us}
     edges = [start_us, *sorted(cuts), end_us]
-    return list(zip(edges, edges[1:], strict=False))
+    return list(pairwise(edges))
 
 
 def base_output(output: PeriodOutput, base: BaseGrade | None) -> Fraction | None:

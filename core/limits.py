@@ -5,6 +5,7 @@ What a source sets without a number of its own is kept beside it as an unnumbere
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from dataclasses import dataclass
 from datetime import date
@@ -12,11 +13,11 @@ from decimal import Decimal, localcontext
 from enum import StrEnum
 from functools import lru_cache
 from importlib import resources
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core import indicators, periods, tomlfile
+from core import decimals, indicators, periods, tomlfile
 from core.carriers import ExactText, Mark
 from core.clock import from_us
 from core.errors import Misconfigured, Rejected
@@ -165,6 +166,20 @@ class Limit:
     trajectory: Trajectory | None = None
     mark: Mark | None = None
 
+    def item(self) -> dict[str, Any]:
+        """Return the limit as JSON carries it: exact strings, ISO days, whether it is computed.
+
+        `later` says what an indicator that does not compute yet waits for, else it is null.
+        """
+        indicator = indicators.find(self.indicator)
+        return {
+            **_plain(self),
+            "value": decimals.show(self.value),
+            "completeness": decimals.show(self.completeness),
+            "computes": indicator.computes,
+            "later": None if indicator.later is None else dict(indicator.later),
+        }
+
     def applies(self, jurisdiction: str, start_us: int, timezone: str) -> bool:
         """Tell whether the limit is in force where and when a period begins."""
         inside = jurisdiction == self.jurisdiction or jurisdiction.startswith(
@@ -194,6 +209,18 @@ class Unnumbered:
     clause: str
     quote: str
     note: str | None
+
+    def item(self) -> dict[str, Any]:
+        """Return the row as JSON carries it."""
+        return _plain(self)
+
+
+def _plain(row: Limit | Unnumbered) -> dict[str, Any]:
+    data = dataclasses.asdict(row)
+    for key in ("valid_from", "valid_to", "due"):
+        if data.get(key) is not None:
+            data[key] = data[key].isoformat()
+    return data
 
 
 def parse(text: str, name: str) -> dict[str, Limit]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from core import decimals, limits
+from core import limits
 from core.errors import Misconfigured, Rejected
 
 if TYPE_CHECKING:
     import argparse
-
-    from core.limits import Limit
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -36,32 +33,28 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     checking.set_defaults(run=_check)
 
 
-def item(limit: Limit) -> dict[str, Any]:
-    """Return a limit as JSON carries it: exact strings, ISO days."""
-    data = dataclasses.asdict(limit)
-    data["value"] = decimals.show(limit.value)
-    data["completeness"] = decimals.show(limit.completeness)
-    for key in ("valid_from", "valid_to", "due"):
-        data[key] = None if data[key] is None else data[key].isoformat()
-    return data
-
-
 def _list(options: argparse.Namespace) -> int:
-    rows = [item(limit) for limit in limits.catalogue().values()]
+    rows = [limit.item() for limit in limits.catalogue().values()]
+    unnumbered = [row.item() for row in limits.unnumbered().values()]
     if options.json:
-        _print_json({"items": rows, "next": None})
+        _print_json({"items": rows, "next": None, "unnumbered": unnumbered})
         return 0
     for row in rows:
+        kind = "" if row["kind"] == "limit" else f"{row['kind']}, "
+        computes = kind + ("computes" if row["computes"] else f"later: {row['later']['en']}")
         sys.stdout.write(
-            f"{row['id']:<48} {row['cmp']:>2} {row['value']:>8} {row['unit']:<8}"
-            f" {row['force']:<10} {row['jurisdiction']:<6} {row['valid_from']}\n"
+            f"{row['id']:<58} {row['cmp']:>2} {row['value']:>8} {row['unit']:<8}"
+            f" {row['force']:<10} {row['jurisdiction']:<6} {row['valid_from']}  {computes}\n"
         )
+    for row in unnumbered:
+        told = f"no number: {row['refers_to']['en']}"
+        sys.stdout.write(f"{row['id']:<58} {told}\n")
     return 0
 
 
 def _show(options: argparse.Namespace) -> int:
     try:
-        row = item(limits.find(options.id))
+        row = limits.find(options.id).item()
     except Rejected as error:
         raise Misconfigured(str(error)) from error
     if options.json:
@@ -69,7 +62,7 @@ def _show(options: argparse.Namespace) -> int:
     else:
         for key, value in row.items():
             if value is not None:
-                sys.stdout.write(f"{key:<13} {value}\n")
+                sys.stdout.write(f"{key:<13} {_words(value)}\n")
     return 0
 
 
@@ -87,6 +80,13 @@ def _check(options: argparse.Namespace) -> int:
     else:
         sys.stdout.write(f"{name}: {len(checked)} limits, every one with a source, no problem\n")
     return 0
+
+
+def _words(value: object) -> str:
+    """Print a table of languages or fields on one line."""
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {one}" for key, one in value.items())
+    return str(value)
 
 
 def _print_json(value: object) -> None:

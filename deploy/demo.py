@@ -1,9 +1,10 @@
-"""The demonstration: a simulated plant with its meters, an edge agent, and 35 days of history."""
+"""The demonstration: simulated plants with meters and agents, their past, a regulator's inbox."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,9 +19,20 @@ if TYPE_CHECKING:
 SecretOf = Callable[[str, str], tuple[Path, str]]
 
 HISTORY: Final = "35d"
-PLANTS: Final = ("gh_al",)
+PLANTS: Final = ("gh_al", "qh_fa", "qh_ce")
 AGENT: Final = "gw-01"
 SEED: Final = 1
+CHANNEL: Final = "regulator"
+JURISDICTION: Final = "cn"  # told of every plant of the country
+
+
+@dataclass(frozen=True, slots=True)
+class Regulator:
+    """The inbox's program: its danhao.toml for ingest, where it shows what arrived, arguments."""
+
+    config: Path
+    inbox_url: str
+    arguments: tuple[str, ...]
 
 
 class Demo:
@@ -34,6 +46,20 @@ class Demo:
             text = _shipped(f"{name}.toml")
             sites.update(plant.parse(text, f"{name}.toml").declarations)
         self.plant: Plant = plant.from_json(sites)
+
+    def regulator(self, secret_file: Path) -> Regulator:
+        """Write the danhao.toml that tells alerts to a regulator's inbox, and name its program."""
+        folder = self._folder / "regulator"
+        datadir.make_private(folder, for_root=0o700)
+        port = ports.keep(folder / "port")
+        config = folder / "danhao.toml"
+        address = f"http://127.0.0.1:{port}"
+        datadir.write_private(config, channel_config(f"{address}/alerts", secret_file).encode())
+        arguments = (
+            *("simulate", "regulator", "--port", str(port)),
+            *("--secret-file", str(secret_file), "--inbox", str(folder / "inbox.sqlite")),
+        )
+        return Regulator(config, f"{address}/inbox", arguments)
 
     def prepare(
         self, mqtt_url: str, secret_of: SecretOf, tools: tuple[str | None, str | None]
@@ -83,6 +109,20 @@ class Demo:
     def programs(self) -> list[tuple[str, tuple[str, ...]]]:
         """Return (name, arguments of danhao) of each program, in the order to start them."""
         return self._programs
+
+
+def channel_config(url: str, secret_file: Path) -> str:
+    """Return the danhao.toml of an ingest that tells a regulator of every alert."""
+    quoted = json.dumps
+    lines = [
+        "[[channel]]",
+        f"name = {quoted(CHANNEL)}",
+        'kind = "webhook"',
+        f"url = {quoted(url)}",
+        f"secret_file = {quoted(str(secret_file))}",
+        f"jurisdiction = {quoted(JURISDICTION)}",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def edge_config(

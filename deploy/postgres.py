@@ -26,6 +26,7 @@ import psycopg
 
 from core import errors
 from deploy import datadir, parentdeath, placement, ports, supervisor
+from store import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -318,11 +319,7 @@ class EmbeddedPostgres:
 
     def _create_database(self) -> None:
         with psycopg.connect(self._url("postgres"), autocommit=True, connect_timeout=2) as link:
-            row = link.execute(
-                "SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]
-            ).fetchone()
-            if row is None:
-                link.execute(f"CREATE DATABASE {DATABASE}")
+            migrate.create_database(link, DATABASE)
 
     def _pid_file(self) -> list[str]:
         try:

@@ -1,4 +1,4 @@
-"""`danhao up`: PostgreSQL, broker, ingest, API and, with --demo, a plant; all as watched children.
+"""`danhao up`: database, broker, ingest, API; with --demo plants and a regulator; watched children.
 
 Promise: one line `ready http://127.0.0.1:PORT` on stdout once the page answers; a clean stop at
 SIGINT or SIGTERM in under 5 s; no process left behind, whatever kills this one.
@@ -86,7 +86,9 @@ async def _start(settings: Settings, data: DataDirectory, family: supervisor.Sup
                 await plants.apply(link, simulation.plant, utc_now())
         mqtt = await _broker(settings, data, family, pool)
         environment = _environment(database_url, mqtt)
-        await family.start(_program("ingest", environment, "ingest", "run"))
+        regulator = _regulator(simulation, data)
+        told = environment | ({"DANHAO_CONFIG": str(regulator.config)} if regulator else {})
+        await family.start(_program("ingest", told, "ingest", "run"))
         api = _program(
             "api",
             environment,
@@ -102,8 +104,12 @@ async def _start(settings: Settings, data: DataDirectory, family: supervisor.Sup
         await family.start(api)
         datadir.write_json(data.path / "tokens.json", tokens)
         datadir.write_json(
-            data.path / "endpoints.json", _endpoints(settings.port, database_url, mqtt)
+            data.path / "endpoints.json",
+            _endpoints(settings.port, database_url, mqtt)
+            | ({"regulator_inbox": regulator.inbox_url} if regulator else {}),
         )
+        if regulator is not None:
+            await family.start(_program("regulator", environment, *regulator.arguments))
         if simulation is not None:
             tools = (mqtt.tools_username, mqtt.tools_password)
             simulation.prepare(mqtt.url, _agent_secret(data), tools)
@@ -231,6 +237,15 @@ async def _keep_accounts(data: DataDirectory, pool: Pool, mqtt: Mqtt) -> None:
         if declared != known:
             mqtt.embedded.write_accounts(declared)
             known = declared
+
+
+def _regulator(simulation: demo.Demo | None, data: DataDirectory) -> demo.Regulator | None:
+    """Return the demonstration's inbox; a danhao.toml of the user's own names its own channels."""
+    if simulation is None or os.environ.get("DANHAO_CONFIG"):
+        return None
+    data.folder("secrets")
+    data.secret("secrets/regulator")
+    return simulation.regulator(data.path / "secrets" / "regulator")
 
 
 def _environment(database_url: str, mqtt: Mqtt) -> dict[str, str]:

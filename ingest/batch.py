@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from store.readings import Stored, Watermarks
 
 
+KINDS: Final = frozenset({"readings", "output", "status"})
+UNDECLARED: Final = frozenset({"unknown_agent", "unknown_point", "unknown_unit", "bad_signature"})
+
+
 @dataclass(frozen=True, slots=True)
 class Fact:
     """A production fact that was admitted, and who sent it as what."""
@@ -57,6 +61,12 @@ class Batch:
     fact_receipts: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     statuses: dict[tuple[str, str], Status] = field(default_factory=dict)
     letters: list[Letter] = field(default_factory=list)
+    strays: int = 0
+
+    @property
+    def undeclared(self) -> bool:
+        """Tell whether a letter speaks of something that may have been declared meanwhile."""
+        return any(letter.reason in UNDECLARED for letter in self.letters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +86,10 @@ def admit(arrivals: Sequence[Arrival], declared: Declared, now: datetime) -> Bat
     now_us = to_us(now)
     for arrival in arrivals:
         kind = arrival.topic.rpartition("/")[2]
+        if kind not in KINDS:
+            # amqtt sends back what we published ourselves when a session is taken up again.
+            batch.strays += 1
+            continue
         try:
             if kind == "output":
                 _admit_fact(batch, arrival, declared, now_us)

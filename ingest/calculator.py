@@ -69,6 +69,7 @@ class Calculator:
         # Held by the writer from its commit until `committed` has run: marks that are read under
         # it never speak of readings that memory has not got yet.
         self.gate = asyncio.Lock()
+        self._commits = 0
         self.slots_written = 0
         self.store_reads = 0
 
@@ -76,6 +77,7 @@ class Calculator:
         """Take new readings just committed, sorted by point and time; late ones void a window."""
         if len(point_ids) == 0:
             return
+        self._commits += 1
         starts = np.flatnonzero(np.diff(point_ids, prepend=point_ids[0] - 1))
         for begin, end in zip(starts, [*starts[1:], len(point_ids)], strict=True):
             point_id = int(point_ids[begin])
@@ -235,6 +237,7 @@ class Calculator:
         high_us: int,
     ) -> Window:
         self.store_reads += 1
+        commits = self._commits
         series = await readings.read_series(
             connection, point_id, low_us, high_us, CONTEXT_READINGS, CONTEXT_READINGS
         )
@@ -243,7 +246,14 @@ class Calculator:
         window = Window(min(low_us, first), ts_us, values, quality)
         now_us = to_us(self._clock())
         recent = high_us >= now_us or (len(ts_us) > 0 and int(ts_us[-1]) < high_us)
-        if recent and len(self._windows) < MOST_WINDOWS and len(ts_us) <= MOST_WINDOW:
+        # A commit meanwhile told us of rows that this look may have missed: do not remember it.
+        unseen = commits != self._commits
+        if (
+            recent
+            and not unseen
+            and len(self._windows) < MOST_WINDOWS
+            and len(ts_us) <= MOST_WINDOW
+        ):
             self._windows[point_id] = Window(window.since_us, ts_us, values, quality)
         return window
 

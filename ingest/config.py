@@ -1,14 +1,16 @@
-"""Settings of ingest: `[mqtt]` and `[ingest]` of danhao.toml, overlaid by the environment."""
+"""Settings of ingest: `[mqtt]`, `[ingest]`, `[[channel]]` of danhao.toml, and the environment."""
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - pydantic reads the annotation
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from core.errors import Misconfigured, Problem
+from ingest import channels
+from ingest.channels import Channel
 from store import settings
 
 if TYPE_CHECKING:
@@ -97,6 +99,7 @@ class Settings(BaseModel):
     database: settings.Database
     mqtt: Mqtt
     ingest: Ingest
+    channels: tuple[Channel, ...] = ()
 
 
 def load(
@@ -123,9 +126,14 @@ def load(
         ingest = settings.section(document, "ingest", Ingest, {})
     except Misconfigured as error:
         problems += error.problems
-    if store is None or mqtt is None or ingest is None:
+    told: tuple[Channel, ...] = ()
+    try:
+        told = channels.load(document)
+    except Misconfigured as error:
+        problems += error.problems
+    if store is None or mqtt is None or ingest is None or problems:
         raise Misconfigured(problems)
-    return Settings(database=store, mqtt=mqtt, ingest=ingest)
+    return Settings(database=store, mqtt=mqtt, ingest=ingest, channels=told)
 
 
 def _broker(document: Document, overlay: Mapping[str, tuple[str, str]]) -> Mqtt:

@@ -1,7 +1,8 @@
 """Turns touched spans of units into results: energy over output, intensity, verdicts.
 
 There is one way to compute a period, the first time and the fifth: from slots and facts, by
-store.figures. Periods that are open are refreshed as time passes, and closed when they end.
+store.figures. Periods that are open are refreshed as time passes, and closed when they end. What
+the verdicts mean to alerts is written in the same transaction (ingest.alerting).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from core import indicators, periods
 from core.clock import to_us
 from core.periods import Period
+from ingest.alerting import Alerting, Computed
 from store import figures, results
 
 if TYPE_CHECKING:
@@ -37,10 +39,12 @@ class Evaluator:
         pool: AsyncConnectionPool[AsyncConnection[Any]],
         plants: Callable[[], tuple[Plant, Mapping[str, int]]],
         clock: Callable[[], datetime],
+        alerting: Alerting | None = None,
     ) -> None:
         self._pool = pool
         self._plants = plants
         self._clock = clock
+        self._alerting = alerting or Alerting()
         self.results_written = 0
 
     async def run(self) -> None:
@@ -72,7 +76,7 @@ class Evaluator:
         return len(marks)
 
     async def refresh(self) -> None:
-        """Mark what time alone changes: open periods of every unit, and periods that ended."""
+        """Mark what time alone changes: open and ended periods of every unit, alerts that wait."""
         plant, _ = self._plants()
         now = self._clock()
         now_us = to_us(now)
@@ -80,6 +84,8 @@ class Evaluator:
             spans = [(unit, now_us, now_us + 1) for unit in plant.units]
             spans += await results.overdue(connection, now)
             await results.touch(connection, spans)
+        async with self._pool.connection() as connection:
+            await self._alerting.tick(connection, plant, now)
 
     async def notify(self) -> None:
         """Tell the live stream that there may be something new, outside any write transaction."""
@@ -100,6 +106,7 @@ class Evaluator:
         extent = await results.extent(connection, unit.id, point_ids)
         low, high = _clipped(begin_us, end_us, extent, to_us(now))
         timezone = plant.sites[unit.site].timezone
+        judged: list[Computed] = []
         for indicator_id in unit.indicators:
             indicator = indicators.catalogue().get(indicator_id)
             if indicator is None:
@@ -112,8 +119,14 @@ class Evaluator:
                     )
                     for bound, item in zip(part, found, strict=True):
                         key = (unit.id, indicator_id, kind.value)
-                        if await results.write(connection, key, bound, item, now):
-                            self.results_written += 1
+                        changed = await results.write(connection, key, bound, item, now)
+                        self.results_written += changed
+                        if kind in self._alerting.periods:
+                            closed = bound[1] <= to_us(now)
+                            judged.append(
+                                Computed(indicator_id, kind, bound[0], closed, changed, item)
+                            )
+        await self._alerting.judge(connection, plant, unit, judged, now)
 
 
 def _clipped(

@@ -21,9 +21,11 @@ from psycopg_pool import PoolTimeout
 from core.errors import Misconfigured, Retryable
 from core.plant import Plant
 from ingest import declared as declarations
+from ingest.alerting import Alerting
 from ingest.calculator import Calculator
 from ingest.evaluator import Evaluator
 from ingest.latest import Latest
+from ingest.notifier import Notifier
 from ingest.receipts import Receipts
 from ingest.source import Bounds
 from ingest.subscriber import Subscriber
@@ -83,18 +85,21 @@ class Service:
             self._receipts = Receipts(await plants.store_id(link))
             self._latest.take(_sorted(await readings.newest(link)), self._declared)
         calculator = Calculator(self._pool, self._plants, self._clock)
-        evaluator = Evaluator(self._pool, self._plants, self._clock)
+        alerting = Alerting(self._settings.channels)
+        evaluator = Evaluator(self._pool, self._plants, self._clock, alerting)
         subscriber = self._subscriber()
         writer = self._writer(subscriber, calculator)
         # A calculator that reads marks while holding the gate never misses a reading.
-        if hasattr(calculator, "gate"):
-            calculator.gate = writer.gate
+        calculator.gate = writer.gate
         self._wake.set()  # marks of a former life may wait
         async with asyncio.TaskGroup() as group:
             group.create_task(subscriber.run())
             group.create_task(writer.run())
             group.create_task(self._again("calculator", lambda: calculator.run(self._wake)))
             group.create_task(self._again("evaluator", evaluator.run))
+            for channel in self._settings.channels:
+                notifier = Notifier(self._pool, channel, self._clock)
+                group.create_task(self._again(f"channel {channel.name}", notifier.run))
             group.create_task(self._again("plant watcher", self._watch))
             group.create_task(self._again("latest readings", self._flush))
             group.create_task(self._report(writer, subscriber))
@@ -123,7 +128,7 @@ class Service:
             self._receipts,
             lambda: self._declared,
             self._clock,
-            Hooks(committed, calculator.forget, self._holds_lease),
+            Hooks(committed, calculator.forget, self._holds_lease, self._renew),
             Bounds(ingest.batch_messages, ingest.batch_kib << 10, ingest.batch_ms / 1000),
         )
 
@@ -148,13 +153,18 @@ class Service:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH_S)
-            async with self._pool.connection() as link:
-                cursor = await link.execute("select site, version from site")
-                versions = dict(await cursor.fetchall())
-            if versions != self._loaded.versions:
-                await self._load()
-                self._wake.set()
-                log.info("the plant changed: %d points", len(self._loaded.plant.points))
+            await self._renew()
+
+    async def _renew(self) -> bool:
+        """Read the declaration anew where it changed; tell whether it did."""
+        async with self._pool.connection() as link:
+            versions = await plants.versions(link)
+        if versions == self._loaded.versions:
+            return False
+        await self._load()
+        self._wake.set()
+        log.info("the plant changed: %d points", len(self._loaded.plant.points))
+        return True
 
     async def _flush(self) -> None:
         while True:

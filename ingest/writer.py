@@ -23,7 +23,7 @@ from ingest.source import Bounds
 from store import agents, readings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
     from ingest.batch import Batch, Committed
@@ -62,18 +62,28 @@ class Counters:
     facts: int = 0
     retries: int = 0
     lost_races: int = 0
+    strays: int = 0
 
     def __str__(self) -> str:
         return " ".join(f"{each.name}={getattr(self, each.name)}" for each in fields(self))
 
 
+async def _nothing_new() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What others hear and say: new rows after their commit, a failure, and may we write now."""
+    """What others hear and say: new rows after their commit, a failure, and may we write now.
+
+    `renew` is asked when something undeclared arrives; it tells whether the declaration it read
+    anew is another one.
+    """
 
     committed: Callable[[Rows], None] = lambda _: None
     failed: Callable[[], None] = lambda: None
     may_write: Callable[[], bool] = lambda: True
+    renew: Callable[[], Awaitable[bool]] = _nothing_new
 
 
 class Writer:
@@ -113,11 +123,21 @@ class Writer:
         """Make arrivals durable, settle them, and tell their senders."""
         try:
             batch = batches.admit(arrivals, self._declared(), self._clock())
+            if batch.undeclared and await self._renewed():
+                batch = batches.admit(arrivals, self._declared(), self._clock())
             done = await self._persist(batch)
         except psycopg.DataError as error:
             await self._isolate(arrivals, error)
             return
         await self._after(batch, done)
+
+    async def _renewed(self) -> bool:
+        """Look whether what is unknown here has been declared a moment ago."""
+        try:
+            return await self._hooks.renew()
+        except _OUT as error:
+            log.warning("the declaration is not read anew: %s", error)
+            return False
 
     async def _isolate(self, arrivals: Sequence[Arrival], error: psycopg.DataError) -> None:
         """Find the message that the database cannot hold; the others are not to suffer for it."""
@@ -212,3 +232,4 @@ class Writer:
         )
         counters.dead_letters += done.letters
         counters.facts += done.facts
+        counters.strays += batch.strays

@@ -1,4 +1,4 @@
-"""`danhao simulate plant|meter|replay`: arguments, exit codes, signals; the work is elsewhere."""
+"""`danhao simulate ...`: arguments, exit codes, signals; the work is elsewhere."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import json
 import re
 import signal
 import sys
+import threading
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,32 +20,44 @@ from core.errors import DanhaoError, Misconfigured, Problem
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from simulators import replay
+    from simulators import plant, replay
     from simulators.link import Broker
 
 WELL: Final = 0
 BAD_NEWS: Final = 1
 WRONG_USE: Final = 2
 MOST_HISTORY_DAYS: Final = 400
+_PLANT_HELP: Final = "plant file, or gh_al, qh_fa, qh_ce; NAME.process.toml lies beside it"
 _DAYS: Final = re.compile(r"^(\d{1,4})d$")
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `simulate` and its three children; each sets `run` to callable(args) -> exit code."""
+    """Add `simulate` and its children; each sets `run` to callable(args) -> exit code."""
     simulate = commands.add_parser("simulate", help="a plant with its meters, or recorded data")
     leaves = simulate.add_subparsers(dest="simulate", required=True, metavar="WHAT")
-    _add_plant(leaves.add_parser("plant", help="all meters of a plant, its tappings, its past"))
+    _add_plant(leaves.add_parser("plant", help="all meters of plants, their output, their past"))
     _add_meter(leaves.add_parser("meter", help="one meter of a plant"))
     _add_replay(leaves.add_parser("replay", help="recorded data through MQTT"))
+    _add_regulator(leaves.add_parser("regulator", help="an inbox that takes signed alerts"))
 
 
 def _add_plant(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "file", type=Path, help="plant file, or gh_al; NAME.process.toml lies beside it"
-    )
+    parser.add_argument("file", type=Path, nargs="+", metavar="FILE", help=_PLANT_HELP)
     parser.add_argument("--seed", type=int, default=1, help="what happens; default 1")
-    parser.add_argument("--port", type=int, default=0, help="Modbus TCP port; default a free one")
-    parser.add_argument("--modbus-port-file", type=Path, help="write the meters' address here")
+    parser.add_argument(
+        "--port",
+        type=int,
+        action="append",
+        default=[],
+        help="Modbus TCP port, once for each FILE in its order; default a free one",
+    )
+    parser.add_argument(
+        "--modbus-port-file",
+        type=Path,
+        action="append",
+        default=[],
+        help="write the meters' address here, once for each FILE in its order",
+    )
     parser.add_argument("--history", type=_days, default=0, help="send the past first, as 35d")
     parser.add_argument("--state-dir", type=Path, help="journals of what was sent")
     _add_broker(parser)
@@ -51,9 +65,7 @@ def _add_plant(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_meter(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "file", type=Path, help="plant file, or gh_al; NAME.process.toml lies beside it"
-    )
+    parser.add_argument("file", type=Path, help=_PLANT_HELP)
     parser.add_argument("name", help="a meter of the process file")
     parser.add_argument("--seed", type=int, default=1, help="what happens; default 1")
     parser.add_argument("--port", type=int, default=0, help="Modbus TCP port; default a free one")
@@ -80,6 +92,15 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     _add_broker(parser)
     parser.set_defaults(run=_guarded(_run_replay))
+
+
+def _add_regulator(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=int, required=True, help="HTTP port on this machine")
+    parser.add_argument(
+        "--secret-file", type=Path, required=True, help="what the sender signs with"
+    )
+    parser.add_argument("--inbox", type=Path, required=True, help="SQLite file of what arrived")
+    parser.set_defaults(run=_guarded(_run_regulator))
 
 
 def _add_broker(parser: argparse.ArgumentParser) -> None:
@@ -171,16 +192,32 @@ async def _run_plant(args: argparse.Namespace) -> int:
     from simulators import plant  # noqa: PLC0415 - loaded when asked
 
     options = plant.Options(
-        file=_shipped(args.file, "plants"),
+        plants=_plants(args),
         seed=args.seed,
-        port=args.port,
-        port_file=args.modbus_port_file,
         broker=_broker(args),
         history_days=args.history,
         state_dir=args.state_dir or (args.data_dir and args.data_dir / "simulators"),
     )
     await plant.run(options, clock=utc_now, stop=_stopped())
     return WELL
+
+
+def _plants(args: argparse.Namespace) -> list[plant.PlantFile]:
+    """Give each file its port and port file, by order; raises Misconfigured."""
+    from simulators import plant  # noqa: PLC0415 - loaded when asked
+
+    files = [_shipped(path, "plants") for path in args.file]
+    problems = [
+        Problem(option, f"is given {len(given)} times for {len(files)} FILE")
+        for option, given in (("--port", args.port), ("--modbus-port-file", args.modbus_port_file))
+        if len(given) > len(files)
+    ]
+    if problems:
+        raise Misconfigured(problems)
+    return [
+        plant.PlantFile(path, port or 0, port_file)
+        for path, port, port_file in zip_longest(files, args.port, args.modbus_port_file)
+    ]
 
 
 async def _run_meter(args: argparse.Namespace) -> int:
@@ -220,6 +257,17 @@ async def _run_replay(args: argparse.Namespace) -> int:
     summary = await replay.replay(recording, broker, options, clock=utc_now, stop=_stopped())
     _print_summary(summary, as_json=args.json)
     return BAD_NEWS if summary.error else WELL
+
+
+async def _run_regulator(args: argparse.Namespace) -> int:
+    from simulators import regulator  # noqa: PLC0415 - loaded when asked
+
+    stop = threading.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await asyncio.to_thread(regulator.serve, args.port, args.secret_file, args.inbox, utc_now, stop)
+    return WELL
 
 
 def _print_summary(summary: replay.Summary, *, as_json: bool) -> None:

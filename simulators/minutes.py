@@ -1,7 +1,8 @@
-"""A quantity that holds still for a minute, and its exact integral over any span (pure).
+"""Quantities that hold still for a minute, and their exact integrals over any span (pure).
 
-Values are whole numbers (watts, amperes), so integrals are exact integers: the same whatever the
-order of the questions, additive over spans, and never falling while values are not negative.
+Values are whole numbers (watts, amperes, grams an hour), so integrals are exact integers: the same
+whatever the order of the questions, additive over spans, and never falling while values are not
+negative.
 """
 
 from __future__ import annotations
@@ -28,34 +29,36 @@ _KEPT_CHUNKS: Final = 6
 
 
 class MinuteCurve:
-    """A curve of one whole number per minute since BEGIN_US.
+    """Curves of one whole number per minute since BEGIN_US, one in each row.
 
-    `curve` takes minute numbers and returns values; it is always asked for whole chunks, so that
-    vectorised floating point can not differ from one question to the next.
+    `curve` takes minute numbers [n] and returns values, [n] or [rows, n]; it is always asked for
+    whole chunks, so that vectorised floating point can not differ from one question to the next.
     """
 
     def __init__(self, curve: Curve) -> None:
         self._curve = curve
-        self._sums = [0]
+        self._sums: list[list[int]] = []
         self._chunks: OrderedDict[int, tuple[NDArray[np.int64], NDArray[np.int64]]] = OrderedDict()
 
-    def value(self, at_us: int) -> int:
+    def value(self, at_us: int, row: int = 0) -> int:
         """Return the value of the minute that holds the instant."""
         chunk, minute = divmod(_minute(at_us), CHUNK_MINUTES)
-        return int(self._chunk(chunk)[0][minute])
+        return int(self._chunk(chunk)[0][row, minute])
 
-    def integral(self, at_us: int) -> int:
+    def integral(self, at_us: int, row: int = 0) -> int:
         """Return the integral from BEGIN_US to the instant [value x microseconds], exactly."""
         chunk, minute = divmod(_minute(at_us), CHUNK_MINUTES)
         values, sums = self._chunk(chunk)
-        whole = self._sums[chunk] + int(sums[minute])
-        return whole * MINUTE_US + int(values[minute]) * ((at_us - BEGIN_US) % MINUTE_US)
+        before = self._sums[chunk - 1][row] if chunk else 0
+        whole = before + int(sums[row, minute])
+        return whole * MINUTE_US + int(values[row, minute]) * ((at_us - BEGIN_US) % MINUTE_US)
 
     def _chunk(self, number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        while len(self._sums) <= number:
-            done = len(self._sums) - 1
-            values, sums = self._evaluate(done)
-            self._sums.append(self._sums[-1] + int(sums[-1]) + int(values[-1]))
+        while len(self._sums) < number:
+            values, sums = self._evaluate(len(self._sums))
+            ends = (sums[:, -1] + values[:, -1]).tolist()
+            before = self._sums[-1] if self._sums else [0] * len(ends)
+            self._sums.append([old + new for old, new in zip(before, ends, strict=True)])
         if number in self._chunks:
             self._chunks.move_to_end(number)
             return self._chunks[number]
@@ -63,9 +66,10 @@ class MinuteCurve:
 
     def _evaluate(self, number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         first = number * CHUNK_MINUTES
-        values = self._curve(np.arange(first, first + CHUNK_MINUTES, dtype=np.int64))
+        minutes = np.arange(first, first + CHUNK_MINUTES, dtype=np.int64)
+        values = np.atleast_2d(self._curve(minutes))
         sums = np.zeros_like(values)
-        np.cumsum(values[:-1], out=sums[1:])
+        np.cumsum(values[:, :-1], axis=1, out=sums[:, 1:])
         self._chunks[number] = (values, sums)
         if len(self._chunks) > _KEPT_CHUNKS:
             self._chunks.popitem(last=False)

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from edge.registers import Quantity
-    from simulators.process import MeterTable, Process
+    from simulators.process import Process
+    from simulators.processfile import MeterTable
 
 HOST: Final = "127.0.0.1"
 

@@ -1,4 +1,4 @@
-"""A whole plant in one program: its meters on Modbus TCP, its tappings, and its past.
+"""Whole plants in one program: their meters on Modbus TCP, their output, and their past.
 
 The past is sent while the meters already live; both are the same functions of time, so counters
 join without a seam.
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from simulators.link import Broker
-    from simulators.process import MeterTable, Process
+    from simulators.process import Process
+    from simulators.processfile import MeterTable
 
     Clock = Callable[[], datetime]
 
@@ -40,36 +41,61 @@ NOTE_LIFE_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
+class PlantFile:
+    """A plant to play, and where its meters are to be: port 0 takes a free one."""
+
+    path: Path
+    port: int = 0
+    port_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """What `danhao simulate plant` was asked for."""
 
-    file: Path
+    plants: Sequence[PlantFile]
     seed: int = 1
-    port: int = 0
-    port_file: Path | None = None
     broker: Broker | None = None
     history_days: int = 0
     state_dir: Path | None = None
 
 
 async def run(options: Options, *, clock: Clock, stop: asyncio.Event) -> None:
-    """Play the plant until stopped; raises Misconfigured before anything starts."""
-    played = process.load(options.file, options.seed)
-    if options.history_days and options.broker is None:
-        raise Misconfigured([Problem("--history", "needs --broker URL or --data-dir DIR")])
+    """Play the plants until stopped; raises Misconfigured before anything is sent."""
+    played = [process.load(each.path, options.seed) for each in options.plants]
+    _check(options, played)
     async with contextlib.AsyncExitStack() as stack:
-        server = modbus_meter.Meters(played, played.meters, clock)
-        await stack.enter_async_context(server.serving(options.port))
-        _announce(server.port, played.meters, options.port_file)
-        if options.broker is not None:
-            state = _state_dir(options, stack)
-            tasks = await stack.enter_async_context(asyncio.TaskGroup())
-            sending = tasks.create_task(_send(played, options, options.broker, state, clock, stop))
+        for each, plant in zip(options.plants, played, strict=True):
+            server = modbus_meter.Meters(plant, plant.meters, clock)
+            await stack.enter_async_context(server.serving(each.port))
+            _announce(server.port, plant.meters, each.port_file)
+        if options.broker is None:
             await stop.wait()
-            await asyncio.wait({sending}, timeout=LONGEST_GOODBYE_S)
-            sending.cancel()
-        else:
-            await stop.wait()
+            return
+        state = _state_dir(options, stack)
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        sending = {
+            tasks.create_task(_send(plant, options, options.broker, state, clock, stop))
+            for plant in played
+        }
+        await stop.wait()
+        await asyncio.wait(sending, timeout=LONGEST_GOODBYE_S)
+        for task in sending:
+            task.cancel()
+
+
+def _check(options: Options, played: Sequence[Process]) -> None:
+    problems = []
+    if options.history_days and options.broker is None:
+        problems.append(Problem("--history", "needs --broker URL or --data-dir DIR"))
+    sites = [plant.site for plant in played]
+    problems += [
+        Problem(str(each.path), f"simulates {site} as a file before it does: name a site once")
+        for number, (each, site) in enumerate(zip(options.plants, sites, strict=True))
+        if site in sites[:number]
+    ]
+    if problems:
+        raise Misconfigured(problems)
 
 
 async def run_meter(
@@ -96,7 +122,7 @@ async def run_meter(
 
 def _announce(port: int, meters: Sequence[MeterTable], path: Path | None) -> None:
     """Say where the meters are: on stderr for people, in a file for programs."""
-    print(f"{len(meters)} meters on 127.0.0.1:{port}", file=sys.stderr, flush=True)  # noqa: T201
+    print(f"{len(meters)} meters on {modbus_meter.HOST}:{port}", file=sys.stderr, flush=True)  # noqa: T201
     if path is None:
         return
     data = {

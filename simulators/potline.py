@@ -9,22 +9,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from enum import StrEnum
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 
 from simulators import electrolysis, noise
+from simulators.machine import DAY_MINUTES, WEIGHER_ERROR, Output
 from simulators.minutes import BEGIN_US, HOUR_US, MinuteCurve
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
-KWH_WUS: Final = 3_600_000_000_000
-"""Watt-microseconds in a kilowatt hour."""
 TAP_EVERY_HOURS: Final = 32
 ANODE_EFFECT_MINUTES: Final = (1, 5)
 ANODE_EFFECT_VOLTS: Final = (8.0, 40.0)
-_DAY_MINUTES: Final = 24 * 60
 _SECOND_US: Final = 1_000_000
 
 # One noise stream per cause, so that adding a cause leaves the others as they were.
@@ -45,6 +46,15 @@ _SECOND_US: Final = 1_000_000
 ) = range(13)
 
 
+class Signal(StrEnum):
+    """What of a potline a point shows."""
+
+    ENERGY = "energy"
+    AUXILIARY = "auxiliary"
+    LINE_CURRENT = "line_current"
+    LINE_VOLTAGE = "line_voltage"
+
+
 @dataclass(frozen=True, slots=True)
 class PotlineDesign:
     """What a line is built for: pots, current, efficiencies, kWh per tonne, auxiliary load."""
@@ -58,17 +68,10 @@ class PotlineDesign:
     auxiliary_kw: float = 11_000.0
 
 
-@dataclass(frozen=True, slots=True)
-class Tapping:
-    """One haul of metal: when it was weighed and its mass [t]; `number` names it for ever."""
-
-    number: int
-    at_us: int
-    mass_t: Decimal
-
-
 class Potline:
     """A potline since BEGIN_US; every answer is a function of seed, design and instant alone."""
+
+    COUNTED: ClassVar[Mapping[str, str]] = {Signal.ENERGY: "kWh", Signal.AUXILIARY: "kWh"}
 
     def __init__(self, seed: int, design: PotlineDesign) -> None:
         self.seed = seed
@@ -77,7 +80,7 @@ class Potline:
         mean_volts = electrolysis.mean_voltage_v(
             design.ac_kwh_per_t, design.current_efficiency, design.rectifier_efficiency
         )
-        self._effect_rate = design.pots * design.anode_effects_per_pot_day / _DAY_MINUTES
+        self._effect_rate = design.pots * design.anode_effects_per_pot_day / DAY_MINUTES
         self._base_v = mean_volts - electrolysis.anode_effect_voltage_v(
             design.anode_effects_per_pot_day,
             (low + high) / 2,
@@ -90,16 +93,19 @@ class Potline:
             lambda minute: np.rint(self._current_ka(minute) * 1000).astype(np.int64)
         )
 
-    def energy_wus(self, at_us: int) -> int:
-        """Return AC energy since BEGIN_US in watt-microseconds, exactly."""
-        return self._watts.integral(at_us)
+    def counted(self, signal: str, at_us: int) -> int:
+        """Return watt-microseconds since BEGIN_US, exactly: of the line, or of its auxiliaries."""
+        curve = self._watts if signal == Signal.ENERGY else self._auxiliary
+        return curve.integral(at_us)
 
-    def auxiliary_wus(self, at_us: int) -> int:
-        """Return energy of the auxiliaries since BEGIN_US in watt-microseconds, exactly."""
-        return self._auxiliary.integral(at_us)
+    def shown(self, signal: str, at_us: int) -> float:
+        """Return what the instrument shows: kA of the line, V of all its cells."""
+        if signal == Signal.LINE_CURRENT:
+            return self.line_current_ka(at_us)
+        return self.line_voltage_v(at_us)
 
     def power_kw(self, at_us: int) -> float:
-        """Return AC power [kW], the slope of `energy_wus`."""
+        """Return AC power [kW], the slope of its energy."""
         return self._watts.value(at_us) / 1000
 
     def line_current_ka(self, at_us: int) -> float:
@@ -120,11 +126,11 @@ class Potline:
         )
         return electrolysis.metal_t(1.0, ka_hours, self.design.pots, self.design.current_efficiency)
 
-    def tappings(self, from_us: int, until_us: int) -> list[Tapping]:
+    def outputs(self, from_us: int, until_us: int) -> list[Output]:
         """Return the hauls weighed in [from, until), sorted by time.
 
         Each hour one of TAP_EVERY_HOURS groups of pots gives the metal it made since its last
-        turn; the weigher is good to 0.2 %.
+        turn.
         """
         first = max((from_us - BEGIN_US) // HOUR_US, TAP_EVERY_HOURS)
         last = (until_us - BEGIN_US) // HOUR_US
@@ -132,7 +138,7 @@ class Potline:
         for number in range(first, last + 1):
             at_us = self._tapped_us(number)
             if from_us <= at_us < until_us:
-                found.append(Tapping(number, at_us, self._tapped_t(number, at_us)))
+                found.append(Output("tap", number, at_us, self._tapped_t(number, at_us)))
         return found
 
     def _tapped_us(self, number: int) -> int:
@@ -141,7 +147,7 @@ class Potline:
 
     def _tapped_t(self, number: int, at_us: int) -> Decimal:
         made = self.produced_t(self._tapped_us(number - TAP_EVERY_HOURS), at_us)
-        error = 0.002 * (2 * noise.one(self.seed, _TAP_WEIGHER, number) - 1)
+        error = WEIGHER_ERROR * (2 * noise.one(self.seed, _TAP_WEIGHER, number) - 1)
         return Decimal(round(made / TAP_EVERY_HOURS * (1 + error) * 1000)) / 1000
 
     def _current_ka(self, minute: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -150,9 +156,9 @@ class Potline:
         return self.design.line_current_ka * (1 + 0.006 * slow + 0.003 * fast)
 
     def _cell_v(self, minute: NDArray[np.int64]) -> NDArray[np.float64]:
-        drift = noise.smooth(self.seed, _VOLTAGE_DRIFT, minute, 3 * _DAY_MINUTES)
+        drift = noise.smooth(self.seed, _VOLTAGE_DRIFT, minute, 3 * DAY_MINUTES)
         fast = noise.smooth(self.seed, _VOLTAGE_FAST, minute, 20)
-        day = np.sin(2 * np.pi * (minute % _DAY_MINUTES) / _DAY_MINUTES + self._phase)
+        day = np.sin(2 * np.pi * (minute % DAY_MINUTES) / DAY_MINUTES + self._phase)
         return self._base_v * (1 + 0.004 * drift + 0.003 * day + 0.001 * fast)
 
     def _effect_v(
@@ -181,6 +187,6 @@ class Potline:
 
     def _auxiliary_watts(self, minute: NDArray[np.int64]) -> NDArray[np.int64]:
         fans = noise.smooth(self.seed, _AUXILIARY, minute, 45)
-        day = np.sin(2 * np.pi * (minute % _DAY_MINUTES) / _DAY_MINUTES + self._phase + 1.0)
+        day = np.sin(2 * np.pi * (minute % DAY_MINUTES) / DAY_MINUTES + self._phase + 1.0)
         load = self.design.auxiliary_kw * (1 + 0.05 * fans + 0.03 * day)
         return np.rint(load * 1000).astype(np.int64)

@@ -87,7 +87,7 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _read(path: Path) -> Plant:
-    known = frozenset(indicators.catalogue())
+    known = frozenset(indicators.computing())
     return plant.parse(settings.read_text(path), str(path), known)
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
+from psycopg import sql
+
 from core.errors import Misconfigured, Problem
 from store import connection
 
@@ -58,6 +60,13 @@ def migrate(url: str, files: Sequence[Migration] | None = None) -> list[str]:
                 _apply(link, migration)
                 done.append(migration.name)
     return done
+
+
+def create_database(link: psycopg.Connection[Any], name: str) -> None:
+    """Create a database where there is none of that name; the link commits by itself."""
+    row = link.execute("select 1 from pg_database where datname = %s", [name]).fetchone()
+    if row is None:
+        link.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
 
 
 def status(url: str, files: Sequence[Migration] | None = None) -> list[Migration]:

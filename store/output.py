@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
 from core.clock import from_us
+from core.intensity import PeriodOutput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,17 +76,23 @@ async def sums(
     unit: str,
     kinds: Sequence[str],
     bounds: Sequence[tuple[int, int]],
-) -> list[int | None]:
-    """Return the output of a unit in each period in millionths of a tonne, None without facts."""
+    grade: str | None = None,
+) -> list[PeriodOutput | None]:
+    """Return the output of a unit in each period, None without facts.
+
+    With a `grade` also the exact sum of mass * grade, and how many facts with a mass lack it.
+    """
     if not bounds:
         return []
     cursor = await connection.execute(
         "with newest as ("
-        " select distinct on (f.site, f.id) f.unit, f.kind, f.at, f.mass_e6 from output_fact f"
+        " select distinct on (f.site, f.id) f.unit, f.kind, f.at, f.mass_e6,"
+        "  (f.grades ->> %(grade)s)::numeric as grade from output_fact f"
         " where (f.site, f.id) in (select site, id from output_fact where unit = %(unit)s"
         "   and at >= %(first)s and at < %(last)s)"
         " order by f.site, f.id, f.revision desc)"
-        " select b.n, sum(o.mass_e6)::bigint"
+        " select b.n, sum(o.mass_e6)::bigint, coalesce(sum(o.mass_e6 * o.grade), 0),"
+        " count(*) filter (where o.mass_e6 <> 0 and o.grade is null)"
         " from unnest(%(from)s::timestamptz[], %(until)s::timestamptz[])"
         " with ordinality as b(f, u, n)"
         " left join newest o on o.at >= b.f and o.at < b.u and o.unit = %(unit)s"
@@ -93,10 +101,14 @@ async def sums(
         {
             "unit": unit,
             "kinds": list(kinds),
+            "grade": grade or "",
             "first": from_us(bounds[0][0]),
             "last": from_us(bounds[-1][1]),
             "from": [from_us(begin) for begin, _ in bounds],
             "until": [from_us(end) for _, end in bounds],
         },
     )
-    return [row[1] for row in await cursor.fetchall()]
+    return [
+        None if row[1] is None else PeriodOutput(row[1], Fraction(row[2]), row[3])
+        for row in await cursor.fetchall()
+    ]

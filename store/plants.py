@@ -55,6 +55,12 @@ async def load(connection: AsyncConnection[Any]) -> Loaded:
     return Loaded(declared, ids, {site: version for site, _, version in rows})
 
 
+async def versions(connection: AsyncConnection[Any]) -> dict[str, int]:
+    """Return the version of each declared site."""
+    cursor = await connection.execute("select site, version from site")
+    return dict(await cursor.fetchall())
+
+
 async def apply(connection: AsyncConnection[Any], plant: Plant, now: datetime) -> Applied:
     """Declare the sites of `plant`, leaving others alone, in the caller's transaction.
 

@@ -14,7 +14,6 @@ from api.requests import Limit as PageLimit
 from api.schemas import IndicatorItem, LimitItem, Page
 from core import decimals, indicators, limits
 from core.indicators import Indicator
-from core.limits import Limit
 
 NEAR: Final = 3
 router = APIRouter(tags=["catalogue"], dependencies=[allow(Action.READ_LAW)])
@@ -45,7 +44,7 @@ async def list_limits(
         one.id for one in limits.catalogue().values() if indicator in (None, one.indicator)
     )
     shown, following = requests.page_of_ids(known, known, limit, cursor)
-    items = [limit_item(limits.catalogue()[one]) for one in shown]
+    items = [limits.catalogue()[one].item() for one in shown]
     return answers.constant(request, {"items": items, "next": following})
 
 
@@ -56,32 +55,7 @@ async def get_limit(request: Request, limit: str) -> Response:
     if found is None:
         near = difflib.get_close_matches(limit[:200], limits.catalogue(), n=NEAR, cutoff=0.4)
         raise problems.not_found(f"No limit has the id {limit[:200]!r}.", "unknown_limit", near)
-    return answers.constant(request, limit_item(found))
-
-
-def limit_item(limit: Limit) -> dict[str, Any]:
-    """Return a limit as JSON carries it."""
-    return {
-        "id": limit.id,
-        "indicator": limit.indicator,
-        "name": dict(limit.name),
-        "value": decimals.show(limit.value),
-        "cmp": limit.cmp.value,
-        "unit": limit.unit,
-        "force": limit.force.value,
-        "level": limit.level,
-        "scheme": limit.scheme,
-        "jurisdiction": limit.jurisdiction,
-        "valid_from": limit.valid_from.isoformat(),
-        "valid_to": None if limit.valid_to is None else limit.valid_to.isoformat(),
-        "due": None if limit.due is None else limit.due.isoformat(),
-        "completeness": decimals.show(limit.completeness),
-        "guard_band": limit.guard_band,
-        "source": limit.source,
-        "clause": limit.clause,
-        "quote": limit.quote,
-        "note": limit.note,
-    }
+    return answers.constant(request, found.item())
 
 
 def _indicator_item(indicator: Indicator) -> dict[str, Any]:
@@ -99,4 +73,13 @@ def _indicator_item(indicator: Indicator) -> dict[str, Any]:
         "formula": indicator.formula,
         "formula_version": indicator.formula_version,
         "source": indicator.source,
+        "computes": indicator.computes,
+        "later": None if indicator.later is None else dict(indicator.later),
+        "requires": [list(group) for group in indicator.requires],
+        "base_grade": None
+        if indicator.base_grade is None
+        else {
+            "grade": indicator.base_grade.grade,
+            "reference": decimals.show(indicator.base_grade.reference),
+        },
     }

@@ -21,7 +21,10 @@ router = APIRouter(tags=["live"], dependencies=[allow(Action.READ_FIGURES)])
     "/api/v1/live",
     response_class=Response,
     responses={
-        200: {"content": {"text/event-stream": {}}, "description": "units, heartbeat, resync"},
+        200: {
+            "content": {"text/event-stream": {}},
+            "description": "units, alerts, heartbeat, resync",
+        },
         503: {"description": "As many streams as this process serves: try again later."},
     },
 )
@@ -31,7 +34,7 @@ async def watch(
     caller: Caller,
     last_event_id: Annotated[str | None, Header(max_length=64)] = None,
 ) -> Response:
-    """Stream changed units once a second, a heartbeat every 5 s, `resync` where some were lost."""
+    """Stream changed units and alerts, a heartbeat every 5 s, `resync` where some were lost."""
     try:
         client = shared.hub.join(caller.scope, last_event_id, shared.ticks())
     except FullError as error:

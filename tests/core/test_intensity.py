@@ -6,6 +6,7 @@ import dataclasses
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -13,8 +14,13 @@ from hypothesis import strategies as st
 
 from core import flags, indicators, intensity, limits, plant
 from core.clock import to_us
-from core.intensity import Intensity, PeriodEnergy, Verdict
+from core.intensity import Intensity, PeriodEnergy, PeriodOutput, Verdict
 from core.limits import Comparison, Force, Limit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.plant import Point
 
 START = to_us(datetime(2026, 9, 30, 16, tzinfo=UTC))
 END = to_us(datetime(2026, 10, 31, 16, tzinfo=UTC))
@@ -90,6 +96,14 @@ EXPORT = DECLARED.points["gh-al.potline-1.export"]
 LIQUID = indicators.find("al.liquid.ac")
 
 
+def combine(
+    energies: Sequence[tuple[Point, PeriodEnergy]], output: int | None, now_us: int
+) -> Intensity:
+    produced = None if output is None else PeriodOutput(output)
+    parts = [(point, [part]) for point, part in energies]
+    return intensity.combine(UNIT, LIQUID, parts, produced, now_us)
+
+
 def energy(kwh: int | None, measured: Fraction = Fraction(1)) -> PeriodEnergy:
     e6 = None if kwh is None else kwh * 1_000_000
     return PeriodEnergy(START, END, e6, 0, int(LENGTH * measured), 0)
@@ -108,20 +122,20 @@ def found(value: str, doubt: str = "0", completeness: str = "1") -> Intensity:
 
 
 def test_intensity_is_energy_over_output_unrounded() -> None:
-    result = intensity.combine(UNIT, LIQUID, [(AC, energy(38_100_000))], 3_000_123_000, AFTER)
+    result = combine([(AC, energy(38_100_000))], 3_000_123_000, AFTER)
     assert result.value == Fraction(38_100_000 * 1000, 3_000_123)
 
 
 def test_the_uncertainty_of_the_domain_notes_is_met() -> None:
     # 0.35 % of electricity and 0.2 % of mass give 0.40 % standard, so U is 0.81 % of the figure.
-    result = intensity.combine(UNIT, LIQUID, [(AC, energy(12_750_000))], 1_000_000_000, AFTER)
+    result = combine([(AC, energy(12_750_000))], 1_000_000_000, AFTER)
     assert result.uncertainty is not None
     assert float(result.uncertainty) == pytest.approx(2 * 12750 * (0.0035**2 + 0.002**2) ** 0.5)
 
 
 def test_independent_meters_add_their_uncertainty_as_squares() -> None:
-    one = intensity.combine(UNIT, LIQUID, [(AC, energy(1000))], 1_000_000, AFTER)
-    two = intensity.combine(UNIT, LIQUID, [(AC, energy(500)), (AC, energy(500))], 1_000_000, AFTER)
+    one = combine([(AC, energy(1000))], 1_000_000, AFTER)
+    two = combine([(AC, energy(500)), (AC, energy(500))], 1_000_000, AFTER)
     assert one.uncertainty is not None
     assert two.uncertainty is not None
     assert two.value == one.value
@@ -129,16 +143,12 @@ def test_independent_meters_add_their_uncertainty_as_squares() -> None:
 
 
 def test_units_of_one_quantity_add_up_exactly() -> None:
-    result = intensity.combine(
-        UNIT, LIQUID, [(AC, energy(500)), (AC_MWH, energy(2))], 1_000_000, AFTER
-    )
+    result = combine([(AC, energy(500)), (AC_MWH, energy(2))], 1_000_000, AFTER)
     assert result.energy == 2500
 
 
 def test_exported_energy_is_subtracted() -> None:
-    result = intensity.combine(
-        UNIT, LIQUID, [(AC, energy(500)), (EXPORT, energy(80))], 1_000_000, AFTER
-    )
+    result = combine([(AC, energy(500)), (EXPORT, energy(80))], 1_000_000, AFTER)
     assert result.energy == 420
 
 
@@ -148,9 +158,7 @@ def test_a_sub_meter_does_not_count_where_its_main_meter_does() -> None:
 
 
 def test_one_unknown_meter_makes_the_sum_unknown_and_the_verdict_incomplete() -> None:
-    result = intensity.combine(
-        UNIT, LIQUID, [(AC, energy(500)), (EXPORT, energy(None))], 1_000_000, AFTER
-    )
+    result = combine([(AC, energy(500)), (EXPORT, energy(None))], 1_000_000, AFTER)
     assert result.energy is None
     assert result.value is None
     assert intensity.judge(result, LIMIT, applies=True) is Verdict.INCOMPLETE
@@ -158,15 +166,13 @@ def test_one_unknown_meter_makes_the_sum_unknown_and_the_verdict_incomplete() ->
 
 @pytest.mark.parametrize("output", [None, 0])
 def test_without_output_there_is_no_intensity(output: int | None) -> None:
-    result = intensity.combine(UNIT, LIQUID, [(AC, energy(500))], output, AFTER)
+    result = combine([(AC, energy(500))], output, AFTER)
     assert result.value is None
     assert intensity.judge(result, LIMIT, applies=True) is Verdict.INCOMPLETE
 
 
 def test_completeness_is_the_least_of_the_points() -> None:
-    result = intensity.combine(
-        UNIT,
-        LIQUID,
+    result = combine(
         [(AC, energy(500)), (EXPORT, energy(80, Fraction(1, 2)))],
         1_000_000,
         AFTER,
@@ -183,7 +189,7 @@ def test_an_open_period_is_complete_when_all_of_its_past_is_measured() -> None:
 
 def test_undeclared_accuracy_is_flagged_and_counts_as_zero() -> None:
     bare = dataclasses.replace(AC, accuracy_percent=None)
-    result = intensity.combine(UNIT, LIQUID, [(bare, energy(500))], 1_000_000, AFTER)
+    result = combine([(bare, energy(500))], 1_000_000, AFTER)
     assert "uncertainty_undeclared" in flags.words(result.flags)
     assert result.uncertainty == Fraction(500 * 2 * 2, 1000)
 
@@ -250,7 +256,7 @@ def test_the_three_findings_exclude_one_another(value: Fraction, doubt: Fraction
 
 
 def test_a_period_item_prints_six_places_and_says_lapsed() -> None:
-    result = intensity.combine(UNIT, LIQUID, [(AC, energy(38_100_000))], 3_000_123_000, AFTER)
+    result = combine([(AC, energy(38_100_000))], 3_000_123_000, AFTER)
     item = intensity.figures(UNIT, LIQUID, result, [LIMIT], ("cn-qh", "Asia/Shanghai", START), {})
     assert item["intensity"]["value"] == "12699.479321"
     assert item["energy"] == {"value": "38100000", "estimated": "0", "unit": "kWh"}

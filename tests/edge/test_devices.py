@@ -21,6 +21,8 @@ def f64(value: float) -> tuple[int, ...]:
     return struct.unpack(">4H", struct.pack(">d", value))
 
 
+WEIGHERS = ("siemens_bw500",)
+
 # model, quantity, wire address, function, words as they arrive, count or value, what is displayed
 SHOWN = [
     ("acrel_adw300", "voltage_l1", 20, 3, (2_304,), 230.4, "230.4"),
@@ -58,6 +60,9 @@ SHOWN = [
     ("carlo_gavazzi_em340", "voltage_l1", 0, 4, (0x0900, 0x0000), 230.4, "230.4"),
     ("carlo_gavazzi_em340", "power_total", 40, 4, (0xFF9C, 0xFFFF), -10.0, "-10"),
     ("carlo_gavazzi_em340", "import_active_energy", 52, 4, (0xD687, 0x0012), 1_234_567, "123456.7"),
+    ("siemens_bw500", "rate", 1009, 3, (0, 7_345), 7.345, "7.345"),
+    ("siemens_bw500", "total_1", 1015, 3, (0x0012, 0xD687), 1_234_567, "1234.567"),
+    ("siemens_bw500", "total_2", 1017, 3, (0x05F5, 0xE0FF), 99_999_999, "99999.999"),
 ]
 
 
@@ -90,15 +95,16 @@ def test_every_model_that_ships_is_tested() -> None:
 
 
 @pytest.mark.parametrize("model", registers.models())
-def test_a_map_names_its_source_and_has_an_energy_counter(model: str) -> None:
+def test_a_map_names_its_source_and_has_a_counter(model: str) -> None:
     meter = registers.builtin(model)
     assert meter.name == model
     assert meter.title
     assert "register list" in meter.source or "template" in meter.source
-    energy = meter.quantities["import_active_energy"]
-    assert energy.counter
-    assert energy.unit == "kWh"
-    assert Decimal("0.0001") <= energy.unit_per_count <= 1
+    main = "total_1" if model in WEIGHERS else "import_active_energy"
+    counter = meter.quantities[main]
+    assert counter.counter
+    assert counter.unit == ("t" if model in WEIGHERS else "kWh")
+    assert Decimal("0.0001") <= counter.unit_per_count <= 1
 
 
 @pytest.mark.parametrize("model", registers.models())

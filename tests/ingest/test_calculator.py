@@ -219,3 +219,29 @@ async def test_a_unit_is_marked_for_the_span_of_its_slots(pool: Pool) -> None:
         rows = [(row[0], to_us(row[1]), to_us(row[2])) for row in await cursor.fetchall()]
         assert await slots.touched(link) == []
     assert rows == [("s.u", START, START + 3 * SLOT_US)]
+
+
+async def test_a_commit_while_the_store_is_read_leaves_no_slot_behind(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declared, ids = await declare(pool)
+    calculator = Calculator(pool, lambda: (declared, ids), lambda: NOW)
+    await offer(pool, calculator, ids, [(FREE, START + n * MINUTE, float(n), 0) for n in range(5)])
+    look = readings.read_series
+    late = [(FREE, START + n * MINUTE, float(n), 0) for n in range(5, 10)]
+
+    async def look_then_commit(*arguments: Any) -> readings.Series:
+        seen = await look(*arguments)
+        if late:
+            rows, late[:] = list(late), []
+            await offer(pool, calculator, ids, rows)
+        return seen
+
+    monkeypatch.setattr(readings, "read_series", look_then_commit)
+    while await calculator.step():
+        pass
+    await offer(pool, calculator, ids, [(FREE, START + 10 * MINUTE, 10.0, 0)])
+    while await calculator.step():
+        pass
+    stored = await stored_slots(pool, ids[FREE])
+    assert sum(row[0] for row in stored.values()) == 10_000_000

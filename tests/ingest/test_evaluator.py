@@ -91,6 +91,15 @@ class Ledger:
         while await self.evaluator.step():
             pass
 
+    async def alerts(self) -> list[tuple[str, str, str]]:
+        """Return state, kind of period and figure of the alerts against the target."""
+        async with self.pool.connection() as link:
+            cursor = await link.execute(
+                "select state, period, figure->>'value' from alert where limit_id = %s",
+                ("cn-qh.al.liquid.ac.target-2020",),
+            )
+            return [(row[0], row[1], row[2]) for row in await cursor.fetchall()]
+
     async def month(self) -> list[dict[str, Any]]:
         async with self.pool.connection() as link:
             cursor = await link.execute(
@@ -195,3 +204,26 @@ async def test_completeness_of_an_open_period_falls_while_data_is_missing(pool: 
     await ledger.evaluator.refresh()
     await ledger.settle()
     assert (await ledger.month())[0]["completeness"] == 0.25
+
+
+async def test_a_month_above_its_limit_raises_an_alert_with_the_results(pool: Pool) -> None:
+    ledger = await Ledger.open(pool, MONTH_END - timedelta(days=1))
+    await ledger.read(MONTH_START, MONTH_END - timedelta(days=1), 10_000)
+    await ledger.tap("tap-1", MONTH_START + timedelta(days=3), "500")
+    await ledger.settle()
+    assert await ledger.alerts() == [("pending", "month", "14400")]
+    ledger.clock.now += timedelta(minutes=1)
+    await ledger.evaluator.refresh()
+    await ledger.settle()
+    assert await ledger.alerts() == [("firing", "month", "14396.67")]
+
+
+async def test_a_closed_months_finding_is_raised_while_no_data_comes(pool: Pool) -> None:
+    ledger = await Ledger.open(pool, MONTH_END + timedelta(days=2))
+    await ledger.read(MONTH_START, MONTH_END, 10_000)
+    await ledger.tap("tap-1", MONTH_START + timedelta(days=3), "500")
+    await ledger.settle()
+    assert [row[0] for row in await ledger.alerts()] == ["pending"]
+    ledger.clock.now += timedelta(minutes=1)
+    await ledger.evaluator.refresh()
+    assert [row[0] for row in await ledger.alerts()] == ["firing"]

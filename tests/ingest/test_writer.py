@@ -254,6 +254,14 @@ async def test_messages_without_sequence_have_no_receipt(pool: Pool) -> None:
     assert await world.rows(pool, "select count(*) from agent_epoch") == [(0,)]
 
 
+async def test_a_receipt_that_a_broker_sends_back_is_no_reading(pool: Pool) -> None:
+    own = Bench(pool, await world.declare(pool))
+    await own.write(wire.Receipt(STORE, "e1", 1).to_json(), topic=world.ACK)
+    assert own.log == ["settled"]
+    assert own.writer.counters.strays == 1
+    assert await letters(pool) == []
+
+
 async def test_a_pool_without_a_free_connection_is_waited_for(
     database_url: str, pool: Pool
 ) -> None:

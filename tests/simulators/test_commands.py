@@ -187,6 +187,39 @@ async def test_a_plant_sends_its_past_and_its_tappings_and_goes_on_after_a_resta
         assert len({at_us for _, at_us in store.readings}) >= 575
 
 
+async def test_one_program_plays_three_plants(broker: Broker, tmp_path: Path) -> None:
+    names = ["gh_al", "qh_fa", "qh_ce"]
+    arguments: list[str | Path] = [*names, "--history", "1d", "--broker", broker.url]
+    arguments += ["--state-dir", tmp_path / "state"]
+    for name in names:
+        arguments += ["--modbus-port-file", tmp_path / f"{name}.json"]
+    async with StandIn(broker.url).running() as store:
+        process = await asyncio.to_thread(start, "plant", *arguments)
+        told = [await asyncio.to_thread(waited, tmp_path / f"{name}.json") for name in names]
+        assert len({str(each["port"]) for each in told}) == 3
+        assert process.stderr is not None
+        lines = [await asyncio.to_thread(process.stderr.readline) for _ in range(6)]
+        done = [line.split(":")[0] for line in lines if "of the past receipted" in line]
+        assert sorted(done) == ["gh-al", "qh-ce", "qh-fa"]
+        sites = {"gh-al", "qh-fa", "qh-ce"}
+        await until(lambda: {fact["unit"].split(".")[0] for fact in store.facts.values()} == sites)
+        assert {point.split(".")[0] for point, _ in store.readings} == sites
+        begun = time.monotonic()
+        process.terminate()
+        await asyncio.to_thread(process.communicate, timeout=10)
+        assert time.monotonic() - begun < 2
+        assert process.returncode == 0
+
+
+def test_a_plant_named_twice_or_a_port_too_many_is_wrong_use() -> None:
+    code, _, err = run("plant", "qh_ce", "qh_ce")
+    assert code == 2
+    assert "name a site once" in err
+    code, _, err = run("plant", "qh_ce", "--port", "0", "--port", "0")
+    assert code == 2
+    assert "--port: is given 2 times for 1 FILE" in err
+
+
 def test_history_without_a_broker_is_wrong_use() -> None:
     code, _, err = run("plant", PLANT, "--history", "2d")
     assert code == 2

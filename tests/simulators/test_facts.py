@@ -67,10 +67,11 @@ def test_receipted_facts_are_dropped_by_age(journal: FactJournal) -> None:
     assert journal.waiting == 0
 
 
-async def test_every_tapping_arrives_and_the_journal_empties(
-    broker: Broker, journal: FactJournal
+@pytest.mark.parametrize("name", ["gh_al", "qh_ce"])
+async def test_every_fact_arrives_and_the_journal_empties(
+    broker: Broker, journal: FactJournal, name: str
 ) -> None:
-    played = process.load(PLANTS / "gh_al.toml", 1)
+    played = process.load(PLANTS / f"{name}.toml", 1)
     link = Link(broker_from(broker.url, None, None))
     publisher = FactPublisher(played, journal, link, lambda: NOW)
     begin_us = NOW_US - 10 * 24 * HOUR_US

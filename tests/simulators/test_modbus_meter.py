@@ -12,11 +12,13 @@ from pymodbus.client import AsyncModbusTcpClient
 
 from core.clock import to_us
 from core.errors import Misconfigured
-from simulators import modbus_meter, process
+from edge import registers as maps
+from simulators import modbus_meter, process, registers
 from simulators.modbus_meter import Meters
+from simulators.processfile import MeterTable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 PLANTS = Path(process.__file__).parent / "plants"
 NOW = datetime(2026, 11, 21, 8, 0, 0, 123456, tzinfo=UTC)
@@ -74,6 +76,82 @@ async def test_a_block_read_shows_float_instruments_as_their_maps_say(
     assert kiloamperes == pytest.approx(demo.value("gh-al.potline-1.line-current", at_us), rel=1e-6)
 
 
+def i64(*words: int) -> int:
+    return int.from_bytes(struct.pack(">4H", *words), "big", signed=True)
+
+
+def f64(*words: int) -> float:
+    return float(struct.unpack(">d", struct.pack(">4H", *words))[0])
+
+
+def f32_in_hundredths(*words: int) -> int:
+    return round(float(struct.unpack(">f", struct.pack(">2H", *words))[0]) * 100)
+
+
+def high_first(high: int, low: int) -> int:
+    return high << 16 | low
+
+
+def low_first(low: int, high: int) -> int:
+    return high << 16 | low
+
+
+# point, Modbus unit, function, address, how a stranger reads the words by the list, its scale
+READ_BACK: list[tuple[str, int, int, int, Callable[..., float], float]] = [
+    ("qh-fa.furnace-1.smelting-import", 1, 3, 3203, i64, 1),
+    ("qh-fa.furnace-1.aux-import", 2, 4, 52, low_first, 1),
+    ("qh-fa.furnace-1.semi-coke", 3, 3, 1015, high_first, 1),
+    ("qh-fa.furnace-1.electrode-paste", 4, 3, 1015, high_first, 1),
+    ("qh-fa.furnace-1.electrode-current", 5, 4, 12, low_first, 0.001),
+    ("qh-fa.furnace-2.smelting-import", 6, 4, 801, f64, 1),
+    ("qh-fa.furnace-2.aux-import", 7, 3, 4126, f32_in_hundredths, 1),
+    ("qh-fa.furnace-2.electrode-voltage", 10, 4, 0, low_first, 0.1),
+    ("qh-ce.kiln-1.main-import", 1, 3, 4126, f32_in_hundredths, 1),
+    ("qh-ce.kiln-1.raw-mill-import", 2, 3, 3203, i64, 1),
+    ("qh-ce.kiln-1.calciner-coal", 4, 3, 1015, high_first, 1),
+    ("qh-ce.kiln-1.feed-rate", 5, 3, 1009, high_first, 0.001),
+]
+
+
+@pytest.mark.parametrize(("point", "unit_id", "function", "address", "read", "scale"), READ_BACK)
+async def test_a_stranger_reads_every_model_by_its_makers_list(
+    point: str,
+    unit_id: int,
+    function: int,
+    address: int,
+    read: Callable[..., float],
+    scale: float,
+    hand: Hand,
+) -> None:
+    name = point.partition(".")[0].replace("-", "_")
+    played = process.load(PLANTS / f"{name}.toml", 1)
+    async with Meters(played, played.meters, hand).serving() as meters:
+        client = AsyncModbusTcpClient(modbus_meter.HOST, port=meters.port)
+        await client.connect()
+        ask = client.read_holding_registers if function == 3 else client.read_input_registers
+        answer = await ask(address, count=4 if read in (i64, f64) else 2, device_id=unit_id)
+        client.close()
+    shown = played.value(point, to_us(hand.now))
+    assert shown != 0
+    assert scale * read(*answer.registers) == pytest.approx(shown, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["gh_al", "qh_fa", "qh_ce"])
+def test_what_the_edge_decodes_is_what_the_point_shows_all_through_a_year(name: str) -> None:
+    played = process.load(PLANTS / f"{name}.toml", 1)
+    for meter in played.meters:
+        quantities = maps.builtin(meter.model).quantities
+        for point, quantity_name in meter.points.items():
+            quantity = quantities[quantity_name]
+            for weeks in range(0, 52, 4):
+                shown = played.value(point, to_us(NOW) - weeks * 7 * 86_400 * 10**6)
+                read = maps.decode(quantity, registers.words(quantity, shown))
+                if quantity.counter:
+                    assert read == shown
+                else:
+                    assert read == pytest.approx(shown, rel=1e-6)
+
+
 async def test_two_meters_of_one_gateway_are_told_apart_by_unit_id(
     client: AsyncModbusTcpClient, demo: process.Process, hand: Hand
 ) -> None:
@@ -114,7 +192,7 @@ async def test_a_busy_port_is_one_sentence(demo: process.Process, hand: Hand) ->
 
 
 def test_a_quantity_the_model_lacks_is_named(demo: process.Process, hand: Hand) -> None:
-    wrong = process.MeterTable(
+    wrong = MeterTable(
         name="m",
         unit_id=1,
         model="acrel_adw300",
@@ -125,7 +203,7 @@ def test_a_quantity_the_model_lacks_is_named(demo: process.Process, hand: Hand) 
 
 
 def test_a_gauge_can_not_stand_behind_an_energy_register(demo: process.Process, hand: Hand) -> None:
-    wrong = process.MeterTable(
+    wrong = MeterTable(
         name="m",
         unit_id=1,
         model="acrel_adw300",

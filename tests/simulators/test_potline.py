@@ -9,13 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulators import electrolysis
+from simulators.machine import PER_UNIT_US
 from simulators.minutes import BEGIN_US, CHUNK_MINUTES, HOUR_US, MINUTE_US
-from simulators.potline import KWH_WUS, TAP_EVERY_HOURS, Potline, PotlineDesign
+from simulators.potline import TAP_EVERY_HOURS, Potline, PotlineDesign, Signal
 
 YEAR_US = 365 * 24 * HOUR_US
 LINE = Potline(7, PotlineDesign())
 timeless = settings(deadline=None, max_examples=50)
 instants = st.integers(BEGIN_US, BEGIN_US + 2 * YEAR_US)
+
+
+def energy_wus(line: Potline, at_us: int) -> int:
+    return line.counted(Signal.ENERGY, at_us)
 
 
 @pytest.mark.parametrize(
@@ -43,8 +48,8 @@ def test_a_pot_makes_three_to_four_tonnes_a_day(current_ka: float, tonnes: float
 @given(instants, instants)
 def test_energy_never_falls(one: int, other: int) -> None:
     early, late = sorted((one, other))
-    assert LINE.energy_wus(early) <= LINE.energy_wus(late)
-    assert LINE.auxiliary_wus(early) <= LINE.auxiliary_wus(late)
+    assert energy_wus(LINE, early) <= energy_wus(LINE, late)
+    assert LINE.counted(Signal.AUXILIARY, early) <= LINE.counted(Signal.AUXILIARY, late)
 
 
 @settings(max_examples=25, deadline=None)
@@ -54,8 +59,8 @@ def test_energy_never_falls(one: int, other: int) -> None:
 )
 def test_answers_do_not_depend_on_the_order_of_questions(asked: list[int], seed: int) -> None:
     forward, backward = Potline(seed, LINE.design), Potline(seed, LINE.design)
-    there = {at: (forward.energy_wus(at), forward.line_current_ka(at)) for at in asked}
-    back = {at: (backward.energy_wus(at), backward.line_current_ka(at)) for at in reversed(asked)}
+    there = {at: (energy_wus(forward, at), forward.line_current_ka(at)) for at in asked}
+    back = {at: (energy_wus(backward, at), backward.line_current_ka(at)) for at in reversed(asked)}
     assert there == back
 
 
@@ -69,12 +74,12 @@ def test_energy_is_the_integral_of_power(at_us: int, length_us: int) -> None:
         for begin, end in pairwise(step)
         if end > begin
     )
-    assert LINE.energy_wus(until_us) - LINE.energy_wus(at_us) == by_hand
+    assert energy_wus(LINE, until_us) - energy_wus(LINE, at_us) == by_hand
 
 
 def test_energy_joins_where_the_table_is_cut() -> None:
     cut_us = BEGIN_US + 3 * CHUNK_MINUTES * MINUTE_US
-    before, at, after = (LINE.energy_wus(cut_us + step) for step in (-1, 0, 1))
+    before, at, after = (energy_wus(LINE, cut_us + step) for step in (-1, 0, 1))
     assert at - before == round(LINE.power_kw(cut_us - 1) * 1000)
     assert after - at == round(LINE.power_kw(cut_us) * 1000)
 
@@ -85,8 +90,8 @@ def test_a_month_meets_the_chosen_electricity_per_tonne(seed: int, chosen: float
     line = Potline(seed, PotlineDesign(ac_kwh_per_t=chosen))
     begin = BEGIN_US + day * 24 * HOUR_US
     end = begin + 30 * 24 * HOUR_US
-    energy_kwh = (line.energy_wus(end) - line.energy_wus(begin)) / KWH_WUS
-    tapped_t = float(sum(tapping.mass_t for tapping in line.tappings(begin, end)))
+    energy_kwh = (energy_wus(line, end) - energy_wus(line, begin)) / PER_UNIT_US
+    tapped_t = float(sum(tapping.mass_t for tapping in line.outputs(begin, end)))
     assert energy_kwh / tapped_t == pytest.approx(chosen, rel=0.005)
 
 
@@ -112,7 +117,7 @@ def test_anode_effects_come_as_often_as_designed() -> None:
 
 def test_each_pot_is_tapped_once_in_24_to_48_hours() -> None:
     begin = BEGIN_US + 1_000 * HOUR_US
-    tappings = LINE.tappings(begin, begin + 10 * 24 * HOUR_US)
+    tappings = LINE.outputs(begin, begin + 10 * 24 * HOUR_US)
     assert 24 <= TAP_EVERY_HOURS <= 48
     assert len(tappings) == pytest.approx(240, abs=1)
     assert [t.at_us for t in tappings] == sorted(t.at_us for t in tappings)
@@ -125,10 +130,10 @@ def test_tappings_of_parts_are_the_tappings_of_the_whole(
     begin: int, first_us: int, second_us: int
 ) -> None:
     middle, end = begin + first_us, begin + first_us + second_us
-    parts = [*LINE.tappings(begin, middle), *LINE.tappings(middle, end)]
-    assert parts == LINE.tappings(begin, end)
+    parts = [*LINE.outputs(begin, middle), *LINE.outputs(middle, end)]
+    assert parts == LINE.outputs(begin, end)
 
 
 def test_an_instant_before_the_process_is_refused() -> None:
     with pytest.raises(ValueError, match="2025-01-01"):
-        LINE.energy_wus(BEGIN_US - 1)
+        energy_wus(LINE, BEGIN_US - 1)

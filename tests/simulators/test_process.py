@@ -20,39 +20,116 @@ NOW_US = to_us(datetime(2026, 11, 21, 8, 0, tzinfo=UTC))
 AC = "gh-al.potline-1.ac-import"
 
 
+SHIPPED = ("gh_al", "qh_fa", "qh_ce")
+REFERENCE = {"Si": 0.75, "Cr": 0.50}
+"""Of a base tonne, GB 21341."""
+
+
 @pytest.fixture(scope="module")
 def demo() -> process.Process:
     return process.load(PLANTS / "gh_al.toml", 1)
 
 
-@pytest.mark.parametrize("name", ["gh_al", "steel", "plug"])
+@pytest.fixture(scope="module")
+def shipped() -> dict[str, process.Process]:
+    return {name: process.load(PLANTS / f"{name}.toml", 1) for name in SHIPPED}
+
+
+def counted(played: process.Process, point_id: str, begin: int, end: int) -> float:
+    """Return what a point's register says was used, in its unit, rollovers unwound by the hour."""
+    point = played.plant.points[point_id]
+    counts = 0
+    for early, late in pairwise(range(begin, end + 1, HOUR_US)):
+        rise = int(played.value(point_id, late)) - int(played.value(point_id, early))
+        counts += rise % point.modulus if point.modulus else rise
+    return counts * float(point.multipliers[-1][1])
+
+
+def output_t(played: process.Process, unit: str, begin: int, end: int) -> float:
+    """Return a unit's output, in base tonnes where its facts carry a grade that has a reference."""
+    total = 0.0
+    for fact in played.facts(begin, end):
+        if fact.unit == unit:
+            share = [float(text) / REFERENCE[name] for name, text in fact.grades.items()]
+            total += float(fact.mass_t) * (share[0] if share else 1.0)
+    return total
+
+
+@pytest.mark.parametrize("name", [*SHIPPED, "steel", "plug"])
 def test_every_plant_file_is_a_plant(name: str) -> None:
     path = PLANTS / f"{name}.toml"
     assert plant.parse(path.read_text("utf-8"), str(path)).points
 
 
-def test_every_point_of_the_demonstration_has_a_meter(demo: process.Process) -> None:
-    metered = {point for meter in demo.meters for point in meter.points}
-    assert metered == set(demo.plant.points) == set(demo.points)
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_point_of_the_demonstration_has_a_meter(
+    shipped: dict[str, process.Process], name: str
+) -> None:
+    played = shipped[name]
+    metered = [point for meter in played.meters for point in meter.points]
+    assert sorted(metered) == sorted(played.plant.points) == sorted(played.points)
 
 
 @pytest.mark.parametrize(
-    ("unit", "chosen"), [("gh-al.potline-1", 12_430), ("gh-al.potline-2", 13_190)]
+    ("name", "unit", "weights", "chosen"),
+    [
+        ("gh_al", "gh-al.potline-1", {"ac-import": 1.0}, 12_430),
+        ("gh_al", "gh-al.potline-2", {"ac-import": 1.0}, 13_190),
+        ("qh_fa", "qh-fa.furnace-1", {"smelting-import": 1.0}, 8_180),
+        ("qh_fa", "qh-fa.furnace-1", {"semi-coke": 1.0}, 660),
+        ("qh_fa", "qh-fa.furnace-2", {"smelting-import": 1.0}, 3_240),
+        ("qh_fa", "qh-fa.furnace-2", {"coke": 1.0}, 400),
+        ("qh_ce", "qh-ce.kiln-1", {"main-import": 1.0, "raw-mill-import": 1.0}, 55.5),
+        ("qh_ce", "qh-ce.kiln-1", {"burner-coal": 1.0, "calciner-coal": 1.0}, 136),
+        (
+            "qh_ce",
+            "qh-ce.kiln-1",
+            {
+                "main-import": 0.1229,
+                "raw-mill-import": 0.1229,
+                "burner-coal": 0.7143,
+                "calciner-coal": 0.7143,
+            },
+            104,
+        ),
+    ],
 )
-def test_counts_over_tapped_mass_give_the_chosen_figure(
-    demo: process.Process, unit: str, chosen: float
+def test_a_month_of_counts_over_output_gives_the_chosen_figure(
+    shipped: dict[str, process.Process],
+    name: str,
+    unit: str,
+    weights: dict[str, float],
+    chosen: float,
 ) -> None:
-    until = NOW_US
-    begin = until - 30 * 24 * HOUR_US
-    point = demo.plant.points[f"{unit}.ac-import"]
-    assert point.modulus is not None
-    energy_kwh = 0.0
-    hours = range(begin, until + 1, HOUR_US)
-    for early, late in pairwise(hours):
-        counts = (demo.value(point.id, late) - demo.value(point.id, early)) % point.modulus
-        energy_kwh += counts * float(point.multipliers[-1][1])
-    mass = sum(float(f.mass_t) for f in demo.facts(begin, until) if f.unit == unit)
-    assert energy_kwh / mass == pytest.approx(chosen, rel=0.005)
+    begin = NOW_US - 30 * 24 * HOUR_US
+    used = sum(
+        weight * counted(shipped[name], f"{unit}.{key}", begin, NOW_US)
+        for key, weight in weights.items()
+    )
+    found = used / output_t(shipped[name], unit, begin, NOW_US)
+    assert found == pytest.approx(chosen, rel=0.005)
+
+
+def test_the_works_use_what_the_law_calls_their_comprehensive_energy(
+    shipped: dict[str, process.Process],
+) -> None:
+    begin = NOW_US - 30 * 24 * HOUR_US
+    played = shipped["qh_fa"]
+    semi_coke, paste = 27_800 / 29_307.6, 30_500 / 29_307.6  # as measured in the plant file
+    factors = {"smelting-import": 0.1229, "aux-import": 0.1229, "electrode-paste": paste}
+    kgce_per_t = {}
+    for unit, reductant in (
+        ("qh-fa.furnace-1", {"semi-coke": semi_coke}),
+        ("qh-fa.furnace-2", {"coke": 0.9714}),
+    ):
+        kgce = sum(
+            factor * counted(played, f"{unit}.{key}", begin, NOW_US)
+            for key, factor in (factors | reductant).items()
+        )
+        kgce_per_t[unit] = kgce / output_t(played, unit, begin, NOW_US)
+    # Between levels 1 and 2 of GB 21341-2022, with room for the meters' uncertainty on both sides.
+    assert 1_715 < kgce_per_t["qh-fa.furnace-1"] < 1_755
+    assert 808 < kgce_per_t["qh-fa.furnace-2"] < 840
 
 
 def test_the_register_rolls_over_within_a_month_and_stays_below_its_modulus(
@@ -63,14 +140,30 @@ def test_the_register_rolls_over_within_a_month_and_stays_below_its_modulus(
     assert sum(later < earlier for later, earlier in pairwise(shown)) > 0
 
 
-def test_a_step_of_a_quarter_hour_is_allowed_by_the_rated_power(demo: process.Process) -> None:
-    for point_id in demo.points:
-        point = demo.plant.points[point_id]
-        if point.rated_power_kw is None or point.modulus is None:
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_step_of_a_quarter_hour_is_allowed_by_the_rated_power(
+    shipped: dict[str, process.Process], name: str
+) -> None:
+    played = shipped[name]
+    for point_id in played.points:
+        point = played.plant.points[point_id]
+        if point.rated_power_kw is None:
             continue
-        counts = int(demo.value(point_id, NOW_US) - demo.value(point_id, NOW_US - HOUR_US // 4))
-        kwh = counts % point.modulus * point.multipliers[-1][1]
-        assert 0 < kwh <= float(point.rated_power_kw) / 4
+        for back in range(24 * 4):
+            late = NOW_US - back * HOUR_US // 4
+            counts = int(played.value(point_id, late) - played.value(point_id, late - HOUR_US // 4))
+            rise = counts % point.modulus if point.modulus else counts
+            kwh = rise * point.multipliers[-1][1]
+            assert 0 <= kwh <= float(point.rated_power_kw) / 4
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_counters_of_two_plants_have_a_past_of_their_own(
+    shipped: dict[str, process.Process], name: str
+) -> None:
+    played = shipped[name]
+    shown = [played.value(point, NOW_US) for point in played.points]
+    assert len(set(shown)) == len(shown)
 
 
 def test_another_seed_is_another_plant(demo: process.Process) -> None:
@@ -79,16 +172,30 @@ def test_another_seed_is_another_plant(demo: process.Process) -> None:
     assert other.digest != demo.digest
 
 
-def test_facts_are_what_the_service_reads(demo: process.Process) -> None:
-    for fact in demo.facts(NOW_US - 6 * HOUR_US, NOW_US):
+@pytest.mark.parametrize("name", SHIPPED)
+def test_facts_are_what_the_service_reads(shipped: dict[str, process.Process], name: str) -> None:
+    facts = shipped[name].facts(NOW_US - 6 * HOUR_US, NOW_US)
+    assert facts
+    for fact in facts:
         read = output.parse(json.dumps(fact.item()).encode(), NOW_US)
         assert (read.id, read.at_us, read.unit) == (fact.id, fact.at_us, fact.unit)
+        assert (read.kind, read.grades) == (fact.kind, fact.grades)
+
+
+def mistakes(folder: Path, name: str, text: str) -> tuple[str, int]:
+    """Return what is said about a process file, and how many problems it is."""
+    plant_file = folder / "p.toml"
+    plant_file.write_text((PLANTS / f"{name}.toml").read_text("utf-8"), "utf-8")
+    (folder / "p.process.toml").write_text(text, "utf-8")
+    with pytest.raises(Misconfigured) as caught:
+        process.load(plant_file, 1)
+    return str(caught.value), len(caught.value.problems)
 
 
 def test_all_mistakes_of_a_process_file_are_named_with_their_lines(tmp_path: Path) -> None:
-    plant_file = tmp_path / "p.toml"
-    plant_file.write_text((PLANTS / "gh_al.toml").read_text("utf-8"), "utf-8")
-    (tmp_path / "p.process.toml").write_text(
+    text, number = mistakes(
+        tmp_path,
+        "gh_al",
         """
 [[potline]]
 unit = "gh-al.potline-9"
@@ -103,17 +210,36 @@ unit_id = 1
 model = "acrel_adw300"
 points = { "gh-al.potline-2.ac-import" = "import_active_energy" }
 """,
-        "utf-8",
     )
-    with pytest.raises(Misconfigured) as caught:
-        process.load(plant_file, 1)
-    text = str(caught.value)
-    assert len(caught.value.problems) == 4
+    assert number == 4
     assert "p.process.toml:3" in text
     assert "is no unit" in text
     assert "is no point" in text
-    assert "must be a counter" in text
-    assert "no potline has this point" in text
+    assert "must be a counter in kWh" in text
+    assert "no machine has this point" in text
+
+
+def test_a_mass_can_not_be_shown_by_an_energy_point_nor_by_another_machine(tmp_path: Path) -> None:
+    kiln = """
+[[kiln]]
+unit = "qh-ce.kiln-1"
+coal_kg_per_t = 136.0
+electricity_kwh_per_t = 55.5
+[kiln.points]
+"qh-ce.kiln-1.main-import" = "burner_coal"
+"""
+    text, number = mistakes(tmp_path, "qh_ce", kiln + kiln)
+    assert number == 3
+    assert "must be a counter in kg" in text
+    assert "has a machine above already" in text
+    text, _ = mistakes(tmp_path, "qh_ce", kiln.replace('"burner_coal"', '"electrode_paste"'))
+    assert "burner_coal" in text
+
+
+def test_a_process_file_without_a_machine_is_told_so(tmp_path: Path) -> None:
+    text, number = mistakes(tmp_path, "qh_ce", "")
+    assert number == 1
+    assert "[[kiln]]" in text
 
 
 def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:

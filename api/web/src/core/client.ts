@@ -2,6 +2,7 @@
 // that it is forbidden, say what was wrong, or try again later.
 
 import type {
+  AlertItem,
   EnergyItem,
   Indicator,
   Limit,
@@ -66,18 +67,30 @@ async function why(response: Response): Promise<string> {
 }
 
 async function list<T>(path: string, signal?: AbortSignal): Promise<T[]> {
+  return (await listAt<T>(path, signal)).items
+}
+
+interface Told<T> {
+  readonly items: T[]
+  /** The server's time (ms) of its first page. */
+  readonly at: number | null
+}
+
+async function listAt<T>(path: string, signal?: AbortSignal): Promise<Told<T>> {
   const out: T[] = []
+  let at: number | null = null
   let cursor: string | null = null
   for (let page = 0; page < MOST_PAGES; page += 1) {
     const mark: string = path.includes('?') ? '&' : '?'
     const more: string = cursor === null ? '' : `${mark}cursor=${encodeURIComponent(cursor)}`
     const response = await request(path + more, signal ? { signal } : {})
     const body = (await response.json()) as Page<T>
+    at ??= serverTime(response)
     out.push(...body.items)
     cursor = body.next
     if (cursor === null) break
   }
-  return out
+  return { items: out, at }
 }
 
 function spanOf(from: number, to: number): string {
@@ -101,12 +114,20 @@ export async function signOut(csrf: string): Promise<void> {
 }
 
 /** Every unit the viewer may see, and the server's time of the answer. */
-export async function units(): Promise<{ units: UnitView[]; at: number | null }> {
-  const response = await request('/units')
-  const body = (await response.clone().json()) as Page<UnitView>
-  const first = { units: [...body.items], at: serverTime(response) }
-  if (body.next === null) return first
-  return { units: await list<UnitView>('/units'), at: first.at }
+export function units(): Promise<Told<UnitView>> {
+  return listAt<UnitView>('/units')
+}
+
+/** Every alert that is not over, of units the viewer may see. */
+export function alerts(): Promise<Told<AlertItem>> {
+  return listAt<AlertItem>('/alerts?state=pending,firing,clearing')
+}
+
+/** Takes note of an alert; a second time changes nothing. The answer is the alert as it is then. */
+export async function acknowledge(alert: string, csrf: string): Promise<AlertItem> {
+  const path = `/alerts/${encodeURIComponent(alert)}/acknowledge`
+  const response = await request(path, { method: 'POST', headers: { 'X-CSRF-Token': csrf } })
+  return (await response.json()) as AlertItem
 }
 
 export function indicators(): Promise<Indicator[]> {

@@ -8,7 +8,7 @@ export type Word =
   | { readonly kind: 'opened' }
   | { readonly kind: 'broken'; readonly refused: boolean }
 
-const EVENTS = ['units', 'heartbeat', 'resync'] as const
+const EVENTS = ['units', 'alerts', 'heartbeat', 'resync'] as const
 
 export class Source {
   private stream: EventSource | null = null

@@ -47,9 +47,27 @@ export function byForce(a: PeriodVerdict, b: PeriodVerdict): number {
   return rank(a) - rank(b) || (b.level ?? 0) - (a.level ?? 0) || a.limit.localeCompare(b.limit)
 }
 
-/** Whether a limit asks something of the plant today: reference and lapsed ones do not. */
-export function binds(verdict: PeriodVerdict): boolean {
-  return verdict.force !== 'reference' && verdict.lapsed !== true
+/** How loud an exceedance is: red, orange, an orange outline, or no colour at all. */
+export type Grade = 'mandatory' | 'target' | 'lapsed' | 'reference'
+const GRADES: readonly Grade[] = ['mandatory', 'target', 'lapsed', 'reference']
+
+/** The grade of exceeding a limit of this force; a force new to the page is told, not coloured. */
+export function gradeOf(limit: { force?: string; lapsed?: boolean }): Grade {
+  if (limit.force !== 'mandatory' && limit.force !== 'target') return 'reference'
+  return limit.lapsed ? 'lapsed' : limit.force
+}
+
+/** Of the limits a value exceeds, the one that binds hardest, and of equals the strictest. */
+export function gravest(item: PeriodItem | undefined): PeriodVerdict | undefined {
+  const rank = (v: PeriodVerdict): number => GRADES.indexOf(gradeOf(v))
+  return item?.verdicts
+    .filter((v) => v.verdict === 'exceeds')
+    .sort((a, b) => rank(a) - rank(b) || (deviation(item, b) ?? 0) - (deviation(item, a) ?? 0))[0]
+}
+
+/** Whether exceeding it must be seen at a glance: a mandatory limit or a target, even lapsed. */
+function colours(verdict: PeriodVerdict | undefined): verdict is PeriodVerdict {
+  return verdict !== undefined && gradeOf(verdict) !== 'reference'
 }
 
 /** The verdict that leads: mandatory before target before reference, lapsed ones last. */
@@ -90,10 +108,13 @@ export interface Judged {
   readonly deviation: number | null
   readonly value: number | null
   readonly incomplete: boolean
-  /** Other limits in force (mandatory, or a target not lapsed) that the value exceeds. */
-  readonly alsoExceeds: number
-  /** Reference or lapsed limits it exceeds: told, never coloured. */
+  /** The limit whose exceeding colours the unit, with its grade: none where only references are. */
+  readonly over: PeriodVerdict | undefined
+  readonly grade: Grade | undefined
+  /** Reference limits it exceeds: told, never coloured. */
   readonly notedExceeds: number
+  /** Another indicator of the unit exceeds a limit that colours. */
+  readonly elsewhere: boolean
 }
 
 export type Span = 'month' | 'day'
@@ -126,17 +147,20 @@ function judgeFresh(unit: UnitView, span: Span, indicator: string | undefined): 
   const verdict = leading(item)
   const ratio = deviation(item, verdict)
   const completeness = item?.completeness ?? null
-  const others = item?.verdicts.filter((v) => v !== verdict && v.verdict === 'exceeds') ?? []
-  const binding = others.filter(binds)
+  const worst = gravest(item)
+  const over = colours(worst) ? worst : undefined
   return {
     item,
     verdict,
     deviation: ratio,
     value: numberOf(item?.intensity?.value),
     incomplete: completeness !== null && completeness < COMPLETE_ENOUGH,
-    alsoExceeds: binding.length,
-    notedExceeds: others.length - binding.length,
-    standing: standingOf(item, verdict, ratio),
+    over,
+    grade: over && gradeOf(over),
+    notedExceeds:
+      item?.verdicts.filter((v) => v.verdict === 'exceeds' && v.force === 'reference').length ?? 0,
+    elsewhere: items.some((other) => other !== item && colours(gravest(other))),
+    standing: over ? 'exceeds' : standingOf(item, verdict, ratio),
   }
 }
 
@@ -155,4 +179,9 @@ function standingOf(
     default:
       return verdict.verdict
   }
+}
+
+/** Whether the unit asks for a look: the filter "abnormal only" and the keys n and N keep it. */
+export function isAbnormal(judged: Judged): boolean {
+  return ABNORMAL.has(judged.standing) || judged.elsewhere
 }

@@ -53,6 +53,41 @@ export interface UnitView {
   readonly today: readonly PeriodItem[]
 }
 
+export interface Delivery {
+  readonly channel: string
+  readonly state: string
+  readonly attempts: number
+  readonly receipt: string | null
+}
+
+export type AlertState = 'pending' | 'firing' | 'clearing' | 'resolved'
+
+/** What the page reads of an alert; the figure is the one behind its last change. */
+export interface AlertItem {
+  readonly id: string
+  readonly kind: string
+  readonly severity: number
+  readonly state: AlertState
+  readonly unit: string
+  readonly indicator: string | null
+  readonly limit: string | null
+  readonly period?: PeriodKind
+  readonly period_start: string | null
+  readonly stage?: 'early_warning' | 'finding'
+  readonly value?: string | null
+  readonly value_unit?: string | null
+  readonly limit_value?: string | null
+  readonly cmp?: string
+  readonly force?: string
+  readonly lapsed?: boolean
+  readonly raised_at: string | null
+  readonly delivered_at: string | null
+  readonly acknowledged_at: string | null
+  readonly acknowledged_by: string | null
+  readonly resolved_at: string | null
+  readonly deliveries: readonly Delivery[]
+}
+
 export interface Indicator {
   readonly id: string
   readonly name: Named
@@ -92,6 +127,7 @@ export type EnergyItem = Pick<
 >
 
 export interface Session {
+  readonly name?: string
   readonly role: string
   readonly scope: readonly string[]
   readonly csrf: string

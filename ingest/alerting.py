@@ -1,0 +1,207 @@
+"""Steps the alerts of a unit by its verdicts and writes what must be told of it.
+
+Promise: all of it happens in the transaction that writes the results, so that a finding, the
+state it leads to and the notification are there together or not at all. Delivering is the
+notifier's matter: decide and tell are apart.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+from core import alerts as rules
+from core import limits, periods
+from core.alerts import Alert, Finding, Observation
+from core.clock import from_us, to_us
+from core.intensity import Verdict
+from core.limits import Force
+from core.periods import Period
+from store import alerts, notifications
+from store.alerts import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from psycopg import AsyncConnection
+
+    from core.alerts import Notice, Rule, Rules
+    from core.plant import Plant, Unit
+    from ingest.channels import Channel
+    from store.alerts import Kept
+
+BODY_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """Figures of one period as they were just written; `changed` tells that they are new."""
+
+    indicator: str
+    period: Period
+    start_us: int
+    closed: bool
+    changed: bool
+    figures: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One verdict that an alert may learn from, with the figure it speaks of."""
+
+    key: Key
+    observation: Observation
+    rule: Rule
+    figure: Mapping[str, Any]
+
+
+class Alerting:
+    """Decides on alerts; `channels` are who must be told."""
+
+    def __init__(self, channels: Sequence[Channel] = (), known: Rules | None = None) -> None:
+        self._channels = tuple(channels)
+        self._rules = rules.rules() if known is None else known
+        self.periods = frozenset(period for _, period in self._rules)
+        self.changes = 0
+        self.notifications = 0
+
+    async def judge(
+        self,
+        connection: AsyncConnection[Any],
+        plant: Plant,
+        unit: Unit,
+        computed: Iterable[Computed],
+        now: datetime,
+    ) -> None:
+        """Step the unit's alerts by the verdicts of these periods, oldest period first.
+
+        A closed period counts when its figures are new, an open one each time it is computed.
+        """
+        seen = [one for each in computed for one in self._seen(plant, unit, each, now)]
+        if not seen:
+            return
+        kept = await alerts.of_unit(connection, unit.id)
+        for one in sorted(seen, key=lambda each: each.observation.period_start):
+            known = kept.get(one.key)
+            before = known.alert if known is not None else Alert()
+            after = rules.observe(before, one.observation, now, one.rule)
+            if after != before:
+                figure = await self._figure(connection, one)
+                kept[one.key] = await self._write(
+                    connection, plant, one.key, before, after, figure, now
+                )
+
+    async def tick(self, connection: AsyncConnection[Any], plant: Plant, now: datetime) -> None:
+        """Step the alerts that time alone moves: a closed period's finding goes on by itself."""
+        for kept in await alerts.waiting(connection):
+            limit = limits.catalogue().get(kept.key.limit)
+            rule = self._rules.get((limit.force, Period(kept.key.period))) if limit else None
+            if rule is None or kept.key.unit not in plant.units:
+                continue
+            after = rules.tick(kept.alert, now, rule)
+            if after != kept.alert:
+                await self._write(connection, plant, kept.key, kept.alert, after, kept.figure, now)
+
+    def _seen(self, plant: Plant, unit: Unit, each: Computed, now: datetime) -> Iterator[_Seen]:
+        if each.closed and not each.changed:
+            return
+        start = from_us(each.start_us)
+        for verdict in each.figures["verdicts"]:
+            rule = self._rules.get((Force(verdict["force"]), each.period))
+            found = rules.finding(Verdict(verdict["verdict"]))
+            if rule is None or found is Finding.UNKNOWN:
+                continue
+            key = Key(unit.id, each.indicator, each.period.value, verdict["limit"])
+            zone = plant.sites[unit.site].timezone
+            figure = _figure(each, verdict, zone, now)
+            yield _Seen(key, Observation(found, start, each.closed), rule, figure)
+
+    async def _figure(self, connection: AsyncConnection[Any], one: _Seen) -> Mapping[str, Any]:
+        start = one.observation.period_start
+        return {**one.figure, "result": await alerts.result_id(connection, one.key, start)}
+
+    async def _write(
+        self,
+        connection: AsyncConnection[Any],
+        plant: Plant,
+        key: Key,
+        before: Alert,
+        after: Alert,
+        figure: Mapping[str, Any],
+        now: datetime,
+    ) -> Kept:
+        kept = await alerts.save(connection, key, after, figure, now)
+        told = rules.notice(before, after)
+        if told is not None or after.state is not before.state:
+            self.changes += 1
+            await alerts.record(connection, kept, before.state, told, now)
+        if told is not None:
+            await self._tell(connection, plant, kept, told, now)
+        return kept
+
+    async def _tell(
+        self,
+        connection: AsyncConnection[Any],
+        plant: Plant,
+        kept: Kept,
+        told: Notice,
+        now: datetime,
+    ) -> None:
+        site = plant.sites[plant.units[kept.key.unit].site]
+        for channel in self._channels:
+            if channel.concerns(site.jurisdiction, kept.alert.severity):
+                identity = uuid4()
+                text = body(str(identity), told, kept, plant, now)
+                self.notifications += 1
+                await notifications.add(connection, kept, told, channel.name, (identity, text), now)
+
+
+def body(identity: str, told: Notice, kept: Kept, plant: Plant, now: datetime) -> str:
+    """Return the JSON that a receiver gets: what happened, the alert, and the law it rests on."""
+    item = alerts.describe(kept, plant)
+    del item["deliveries"]  # how it was told to others is not the receiver's matter
+    limit = limits.catalogue().get(kept.key.limit)
+    law = None
+    if limit is not None:
+        law = {
+            "scheme": limit.scheme,
+            "jurisdiction": limit.jurisdiction,
+            "source": limit.source,
+            "clause": limit.clause,
+            "quote": limit.quote,
+        }
+    return json.dumps(
+        {
+            "version": BODY_VERSION,
+            "id": identity,
+            "type": f"alert.{told}",
+            "at": periods.render_utc(to_us(now)),
+            "alert": item,
+            "law": law,
+        },
+        ensure_ascii=False,
+        separators=(",", ":"),
+    )
+
+
+def _figure(each: Computed, verdict: Mapping[str, Any], zone: str, now: datetime) -> dict[str, Any]:
+    """Return what the alert's item shows of the figure behind it."""
+    intensity = each.figures["intensity"]
+    return {
+        "force": verdict["force"],
+        "level": verdict["level"],
+        "cmp": verdict["cmp"],
+        "limit_value": verdict["limit_value"],
+        "lapsed": verdict["lapsed"],
+        "verdict": verdict["verdict"],
+        "value": intensity["value"],
+        "uncertainty": intensity["uncertainty"],
+        "value_unit": intensity["unit"],
+        "completeness": each.figures["completeness"],
+        "figure_period_start": periods.render(each.start_us, zone),
+        "figure_closed": each.closed,
+        "computed_at": periods.render_utc(to_us(now)),
+    }

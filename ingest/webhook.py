@@ -1,0 +1,126 @@
+"""One signed POST of a notification, and what its answer means (design 4.6).
+
+Promise: bounded in time and in bytes, follows no redirect, asks no proxy and no `.netrc`;
+delivered means 2xx with `{"receipt": ...}` and nothing else does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import logging
+import ssl
+from typing import TYPE_CHECKING, Final
+
+import httpx
+
+from core.errors import Misconfigured, Problem
+from store.notifications import Attempt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from ingest.channels import Channel
+    from store.notifications import Due
+
+DEADLINE_S: Final = 20.0  # of the whole exchange, however slowly it drips
+_TIMEOUT: Final = httpx.Timeout(10.0, connect=5.0)
+MOST_ANSWER_BYTES: Final = 65_536
+MOST_RECEIPT_CHARS: Final = 200
+MOST_DETAIL_CHARS: Final = 300
+
+
+def sign(secret: bytes, at: datetime, body: bytes) -> str:
+    """Return the header that proves who sent these bytes, and when."""
+    stamp = str(int(at.timestamp()))
+    digest = hmac.digest(secret, stamp.encode() + b"." + body, "sha256").hex()
+    return f"t={stamp},v1={digest}"
+
+
+def client(channel: Channel) -> httpx.AsyncClient:
+    """Return a client for one channel; the caller closes it.
+
+    Raises Misconfigured where the channel's certificates cannot be read.
+    """
+    try:
+        trust = ssl.create_default_context(cafile=channel.ca_file)
+    except (OSError, ssl.SSLError) as error:
+        message = f"holds no certificates ({error}): write PEM"
+        raise Misconfigured([Problem(str(channel.ca_file), message)]) from error
+    # It logs every address at INFO, and the address of a chat's webhook is a secret.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    return httpx.AsyncClient(
+        follow_redirects=False,
+        timeout=_TIMEOUT,
+        trust_env=False,
+        verify=trust,
+        limits=httpx.Limits(max_connections=2, max_keepalive_connections=1),
+        headers={"User-Agent": "danhao"},
+    )
+
+
+async def post(
+    link: httpx.AsyncClient, channel: Channel, due: Due, clock: Callable[[], datetime]
+) -> Attempt:
+    """Send a notification once and return how it went; raises nothing but cancellation."""
+    at = clock()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    status: int | None = None
+    receipt: str | None = None
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            status, answer = await _exchange(link, channel, due, at)
+        receipt, detail = _judge(status, answer)
+    except TimeoutError:
+        detail = f"no whole answer within {DEADLINE_S:.0f} s"
+    except httpx.HTTPError as error:
+        detail = f"{type(error).__name__}: {error}".rstrip(": ")
+    except Misconfigured as error:
+        detail = f"not sent: {error}"
+    took_ms = round((loop.time() - began) * 1000)
+    return Attempt(at, took_ms, status, receipt, _line(detail))
+
+
+async def _exchange(
+    link: httpx.AsyncClient, channel: Channel, due: Due, at: datetime
+) -> tuple[int, bytes]:
+    body = due.body.encode()
+    headers = {
+        "Content-Type": "application/json",
+        "Danhao-Signature": sign(channel.secret(), at, body),
+        "Idempotency-Key": str(due.id),
+    }
+    async with link.stream("POST", channel.url, content=body, headers=headers) as answer:
+        found = b""
+        async for part in answer.aiter_bytes():
+            found += part
+            if len(found) > MOST_ANSWER_BYTES:
+                break  # judged as it stands: no receipt is so long
+        return answer.status_code, found
+
+
+def _judge(status: int, answer: bytes) -> tuple[str | None, str]:
+    """Return the receipt, None where there is none, and one sentence."""
+    if not 200 <= status < 300:  # noqa: PLR2004 - HTTP's range of success
+        return None, f"answered {status}"
+    if len(answer) > MOST_ANSWER_BYTES:
+        return None, f"answered {status} with more than {MOST_ANSWER_BYTES} bytes"
+    try:
+        found = json.loads(answer)
+    except (ValueError, RecursionError):
+        return None, f"answered {status} without JSON"
+    receipt = found.get("receipt") if isinstance(found, dict) else None
+    if not isinstance(receipt, str) or not 0 < len(receipt) <= MOST_RECEIPT_CHARS:
+        return None, f"answered {status} without a receipt"
+    if not receipt.isprintable():
+        return None, f"answered {status} with a receipt that cannot be printed"
+    return receipt, f"answered {status} with a receipt"
+
+
+def _line(text: str) -> str:
+    """Return what PostgreSQL and a log can keep of a text: one line, bounded."""
+    line = " ".join(text.split())
+    return "".join(each if each.isprintable() else "?" for each in line)[:MOST_DETAIL_CHARS]
