@@ -23,7 +23,7 @@ WRONG_USE: Final = 2
 
 # Command, the module whose register() adds it, and what it is for.
 COMMANDS: Final = (
-    ("up", "deploy.commands", "run everything on this machine; --demo adds a simulated plant"),
+    ("up", "deploy.commands", "run everything on this machine; --demo adds simulated plants"),
     ("edge", "edge.commands", "the agent on a gateway: run, check, outbox"),
     ("ingest", "ingest.commands", "the write side: run, dead-letters"),
     ("api", "api.commands", "the read side: run, openapi"),
@@ -31,7 +31,7 @@ COMMANDS: Final = (
     ("db", "store.commands", "the database: migrate, status"),
     ("plant", "store.commands", "what is declared: apply, check, show"),
     ("limits", "deploy.catalogue", "the catalogue of limits: list, show, check"),
-    ("simulate", "simulators.commands", "stand-ins for a plant: plant, meter, replay"),
+    ("simulate", "simulators.commands", "stand-ins: plant, meter, replay, regulator"),
     ("bench", "deploy.bench", "speed as ratios measured in one run"),
 )
 

@@ -26,6 +26,7 @@ _HELP: Final = {
     "danhao_touched_spans": ("gauge", "Spans waiting for computation, at most 100000 counted."),
     "danhao_dead_letters_last_day": ("gauge", "Dead letters of the last 24 h, by reason."),
     "danhao_agents": ("gauge", "Declared agents by state."),
+    "danhao_notifications": ("gauge", "Notifications of alerts, by state of their delivery."),
     OVERFLOW: ("counter", "Changes to series beyond the bound."),
 }
 

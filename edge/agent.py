@@ -36,6 +36,7 @@ MOST_WAITING_READINGS: Final = 20_000  # in memory, while the disk refuses or is
 FIRST_BACKOFF_S: Final = 1.0
 MOST_BACKOFF_S: Final = 30.0
 TRIM_S: Final = 60.0
+MOST_DOUBT: Final = 1 / 8  # of the period: keeps a step's rate right to a quarter
 US_PER_DAY: Final = 86_400_000_000
 
 
@@ -46,6 +47,7 @@ class MeterCounts:
     polls: int = 0
     failures: int = 0
     readings: int = 0
+    late: int = 0
     failing: bool = False
 
 
@@ -118,6 +120,7 @@ class Agent:
             counts.polls += 1
             counts.failures += bool(polled.faults)
             counts.readings += len(polled.readings)
+            counts.late += polled.late
             self._take(polled.readings)
             _tell_of_change(counts, polled.faults)
             if polled.faults and not polled.readings:
@@ -210,6 +213,7 @@ def meters(config: Configuration, clock: Callable[[], datetime]) -> list[tuple[M
                 meter=config.maps[device.model],
                 points=config.quantities(device),
                 clock=clock,
+                most_doubt_s=device.period_s * MOST_DOUBT,
             ),
             device.period_s,
         )

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 class Polled:
     """What one poll gave: the readings that came, and in `faults` why others did not.
 
-    What did not come is a gap; nothing stands in its place.
+    What did not come is a gap; nothing stands in its place. `late` counts that came too slowly
+    to say when they were true are left out: they are no fault, the next ones carry their energy.
     """
 
     readings: Sequence[Reading]
     faults: tuple[str, ...] = ()
+    late: int = 0
 
 
 class Driver(Protocol):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -54,7 +55,7 @@ class _RefusedError(Exception):
 class ModbusMeter:
     """One meter: `points` are its quantities by point id."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument for each fact about a meter
         self,
         name: str,
         *,
@@ -65,9 +66,12 @@ class ModbusMeter:
         meter: RegisterMap,
         points: Mapping[str, Quantity],
         clock: Callable[[], datetime],
+        most_doubt_s: float = math.inf,
     ) -> None:
         self._name = name
         self._host, self._port, self._unit_id = host, port, unit_id
+        self._most_doubt_us = most_doubt_s * 1e6
+        self._late = 0
         self._timeout_s = timeout_s
         self._clock = clock
         self._client: AsyncModbusTcpClient | None = None
@@ -95,6 +99,7 @@ class ModbusMeter:
         """Read every block once within the deadline; see Driver."""
         found: list[Reading] = []
         faults: list[str] = []
+        self._late = 0
         try:
             async with asyncio.timeout(self._timeout_s):
                 client = await self._connected()
@@ -106,7 +111,8 @@ class ModbusMeter:
         except (ModbusException, OSError, ValueError) as error:
             faults.append(_sentence(error))
             await self.close()
-        return Polled(found, tuple(f"{self._where()} {fault}" for fault in faults))
+        told = tuple(f"{self._where()} {fault}" for fault in faults)
+        return Polled(found, told, self._late)
 
     async def close(self) -> None:
         """Let the connection go."""
@@ -137,6 +143,7 @@ class ModbusMeter:
         found: list[Reading],
         faults: list[str],
     ) -> None:
+        asked_us = to_us(self._clock())
         try:
             words = await self._words(client, read.block)
         except _RefusedError as refusal:
@@ -151,8 +158,16 @@ class ModbusMeter:
             for part in smaller:
                 await self._read(client, part, found, faults)
             return
-        measured_us = to_us(self._clock())
+        # The meter looked at its register somewhere between question and answer: half-way is
+        # wrong by at most half of that. A count whose instant is in more doubt than allowed is
+        # left out; the next one carries its energy, at a rate that is right.
+        answered_us = to_us(self._clock())
+        measured_us = (asked_us + answered_us) // 2
+        is_late = answered_us - asked_us > 2 * self._most_doubt_us
         for point, value in read.decode(words).items():
+            if is_late and point in self._counters:
+                self._late += 1
+                continue
             quality = Quality.BAD if value is None else Quality.GOOD
             found.append(Reading(point, measured_us, value, quality))
 

@@ -5,6 +5,7 @@ Read with line numbers, all mistakes at once, those against the plant file besid
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -32,16 +33,16 @@ MOST_MACHINES: Final = 100
 """Of one kind; each kind of machine has its own hundred seeds."""
 
 
-class MachineTable(BaseModel):
+class MachineTable(BaseModel, ABC):
     """A machine: its unit, and which point of it shows what."""
 
     model_config = _STRICT
     unit: Annotated[str, Field(pattern=names.UNIT_PATTERN)]
     points: Mapping[_POINT, str]
 
+    @abstractmethod
     def machine(self, seed: int) -> Machine:
         """Return the machine that this table describes."""
-        raise NotImplementedError
 
     def design(self) -> dict[str, Any]:
         """Return what of the table is the machine's design: the fields of both have one name."""

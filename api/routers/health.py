@@ -12,7 +12,7 @@ from api.metrics import MEDIA_TYPE
 from api.security import STORE_IS_OUT
 from core.clock import to_us
 from core.errors import Misconfigured
-from store import migrate, views
+from store import migrate, notifications, views
 
 FRESH_S: Final = 120.0  # a reading younger than this means that the path runs
 router = APIRouter(tags=["health"])
@@ -82,6 +82,10 @@ async def _measure(shared: Services) -> None:
         found = await views.freshness(connection, shared.clock())
         declared = await shared.plants.get(connection)
         known = await views.agents(connection, sorted(declared.plant.agents))
+        told = await notifications.counts(connection)
+    gauges.forget("danhao_notifications")
+    for state, count in told.items():
+        gauges.set("danhao_notifications", count, state=state)
     gauges.set("danhao_points_reporting", found.points)
     gauges.set("danhao_touched_spans", found.touched)
     if found.newest_reading_at is not None:

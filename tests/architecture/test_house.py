@@ -156,3 +156,22 @@ def test_every_key_of_a_point_is_explained() -> None:
 
     keys = set(_PointTable.model_fields) - {"name"}
     assert {key for key in keys if f"`{key}`" not in text} == set()
+
+
+def test_every_route_is_in_the_page_about_the_api() -> None:
+    from api import app  # noqa: PLC0415 - the one test that needs it
+
+    def plain(path: str) -> str:
+        return re.sub(r"\{[^}]*\}", "{}", path.removeprefix("/api/v1"))
+
+    text = plain((ROOT / "docs" / "api.md").read_text("utf-8"))
+    missing = {plain(route.path) for route in app.routes() if plain(route.path) not in text}
+    assert missing == set()
+
+
+def test_every_command_is_in_the_readme_or_a_page_of_it() -> None:
+    from danhao import COMMANDS  # noqa: PLC0415 - the one test that needs it
+
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    text = "\n".join(page.read_text("utf-8") for page in pages)
+    assert [name for name, _, _ in COMMANDS if f"danhao {name}" not in text] == []

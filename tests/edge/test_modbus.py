@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -24,9 +24,15 @@ POINTS = {ENERGY: "import_active_energy", POWER: "power_total", VOLTAGE: "voltag
 
 def driver(port: int, model: str = "acrel_adw300", **other: Any) -> ModbusMeter:
     meter = registers.builtin(model)
-    given = {"unit_id": 1, "timeout_s": 2.0, "host": "127.0.0.1", **other}
+    given = {
+        "unit_id": 1,
+        "timeout_s": 2.0,
+        "host": "127.0.0.1",
+        "clock": lambda: NOW,
+        **other,
+    }
     points = {point: meter.quantities[name] for point, name in POINTS.items()}
-    return ModbusMeter("m1", port=port, meter=meter, points=points, clock=lambda: NOW, **given)
+    return ModbusMeter("m1", port=port, meter=meter, points=points, **given)
 
 
 def acrel() -> Meter:
@@ -166,3 +172,23 @@ async def test_a_unit_that_is_not_there_is_a_gap(unit_id: int) -> None:
         await reader.close()
     assert polled.readings == []
     assert len(polled.faults) == 1
+
+
+async def test_a_reading_bears_the_instant_half_way_between_question_and_answer() -> None:
+    ticks = iter([NOW, NOW + timedelta(milliseconds=200)])
+    async with serving(acrel()) as port:
+        reader = driver(port, clock=lambda: next(ticks), most_doubt_s=0.1)
+        polled = await reader.poll()
+        await reader.close()
+    assert {r.measured_us for r in polled.readings} == {to_us(NOW) + 100_000}
+    assert polled.late == 0
+
+
+async def test_a_count_whose_instant_is_in_doubt_is_left_out_and_counted() -> None:
+    ticks = iter([NOW, NOW + timedelta(milliseconds=201)])
+    async with serving(acrel()) as port:
+        reader = driver(port, clock=lambda: next(ticks), most_doubt_s=0.1)
+        polled = await reader.poll()
+        await reader.close()
+    assert {r.point for r in polled.readings} == {POWER, VOLTAGE}
+    assert (polled.late, polled.faults) == (1, ())

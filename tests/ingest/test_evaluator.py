@@ -215,7 +215,7 @@ async def test_a_month_above_its_limit_raises_an_alert_with_the_results(pool: Po
     ledger.clock.now += timedelta(minutes=1)
     await ledger.evaluator.refresh()
     await ledger.settle()
-    assert await ledger.alerts() == [("firing", "month", "14396.67")]
+    assert await ledger.alerts() == [("firing", "month", "14400")]
 
 
 async def test_a_closed_months_finding_is_raised_while_no_data_comes(pool: Pool) -> None:

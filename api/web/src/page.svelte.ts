@@ -1,6 +1,7 @@
 // The page as one object: who looks, at what, how fresh it is. Reactive values are few; the units
 // themselves live in the store, and `revision` says that some of them changed.
 
+import { AlertsModel } from './alerts.svelte.ts'
 import * as client from './core/client.ts'
 import { EMPTY, settle, take, type Feed, type FeedEvent } from './core/feed.ts'
 import { backoffMs, next, presentOf, SILENT, type Link, type Signal } from './core/link.ts'
@@ -11,11 +12,12 @@ import { format, parse, type Route, type Theme } from './core/route.ts'
 import type { Word } from './core/source.ts'
 import { openStream, type Stream } from './core/stream.ts'
 import { UnitStore } from './core/store.ts'
-import type { Indicator, Limit, Session, UnitView } from './core/wire.ts'
+import type { AlertItem, Indicator, Limit, Session, UnitView } from './core/wire.ts'
 
 /** A stream that has not opened by then does not hold up the first snapshot. */
 const SNAPSHOT_AFTER_MS = 1_500
 const TICK_MS = 1_000
+const ALERTS_AGAIN_MS = 5_000
 
 function stored(key: string): string | null {
   try {
@@ -39,6 +41,7 @@ function scopeOf(session: Session): unknown {
 
 class PageModel {
   readonly store = new UnitStore()
+  readonly alerts = new AlertsModel()
   route = $state.raw<Route>(parse(location.pathname, location.search))
   link = $state.raw<Link>(SILENT)
   /** The plant's present in server ms; stands still while the link is lost. */
@@ -57,6 +60,7 @@ class PageModel {
   private stream: Stream | null = null
   private attempts = 0
   private snapshotUnderWay = false
+  private alertsAgain: ReturnType<typeof setTimeout> | undefined
   private frame = 0
   private drawnAt = 0
 
@@ -77,6 +81,7 @@ class PageModel {
     const asked = this.route.indicator
     return asked !== null && known.includes(asked) ? asked : (known[0] ?? null)
   })
+  mayAcknowledge = $derived(AlertsModel.mayAcknowledge(this.session?.role))
   live = $derived(this.link.phase === 'live' || this.link.phase === 'late')
 
   /** Starts everything; called once. */
@@ -100,9 +105,27 @@ class PageModel {
     this.route = route
   }
 
-  open(unit: UnitView): void {
+  open(unit: UnitView, indicator: string | null = null): void {
     const every = this.route.site === null ? true : this.route.every
-    this.go({ site: unit.site, unit: unit.unit, every, indicator: null }, 'step')
+    this.go({ site: unit.site, unit: unit.unit, every, indicator }, 'step')
+  }
+
+  /** Shows the unit an alert is about, on the indicator it is about. */
+  openAlert(alert: AlertItem): void {
+    this.alerts.chosen = alert.id
+    const unit = this.store.find(alert.unit)
+    if (unit) this.open(unit, unit.indicators[0] === alert.indicator ? null : alert.indicator)
+  }
+
+  /** Acknowledges an alert, where the viewer may and the link is up. */
+  async acknowledge(id: string): Promise<void> {
+    const csrf = this.session?.csrf
+    if (!csrf || !this.live || !this.mayAcknowledge) return
+    try {
+      await this.alerts.acknowledge(id, csrf)
+    } catch (failure) {
+      this.failed(failure)
+    }
   }
 
   speak(lang: Lang): void {
@@ -126,8 +149,7 @@ class PageModel {
     this.session = await client.signIn(token)
     // The kept screen belongs to whoever saw it: another role or scope starts with an empty one.
     if (before && JSON.stringify(scopeOf(before)) !== JSON.stringify(scopeOf(this.session))) {
-      this.loaded = false
-      this.store.clear()
+      this.forget()
     }
     this.gate = 'open'
     this.attempts = 0
@@ -140,11 +162,16 @@ class PageModel {
     const csrf = this.session?.csrf
     if (csrf) await client.signOut(csrf)
     this.session = null
-    this.loaded = false
-    this.store.clear()
+    this.forget()
     this.gate = 'closed'
     this.signal({ kind: 'refused' })
     this.stream?.again()
+  }
+
+  private forget(): void {
+    this.loaded = false
+    this.store.clear()
+    this.alerts.clear()
   }
 
   /** Applies language and theme to the document; the canvases then read the palette. */
@@ -157,7 +184,7 @@ class PageModel {
   /** Asks for everything again, after a failure. */
   retry(): void {
     this.trouble = null
-    if (this.gate === 'open') void this.snapshot()
+    if (this.gate === 'open') this.everything()
     else void this.enter()
   }
 
@@ -178,6 +205,7 @@ class PageModel {
     if (!this.stream) this.stream = openStream((word) => this.hear(word))
     setTimeout(() => {
       if (this.store.loadedAt === null) void this.snapshot()
+      if (this.alerts.answeredAt === null) void this.readAlerts()
     }, SNAPSHOT_AFTER_MS)
     void this.catalogues()
   }
@@ -186,22 +214,46 @@ class PageModel {
     if (this.gate !== 'open') return
     if (word.kind === 'opened') {
       this.feed = EMPTY
-      void this.snapshot()
+      this.everything()
     } else if (word.kind === 'broken') {
       this.signal({ kind: 'broken' })
       if (word.refused) void this.probe()
     } else {
-      this.event(word.name as FeedEvent['kind'], word.id, word.data)
+      this.event(word.name, word.id, word.data)
     }
   }
 
-  private event(kind: FeedEvent['kind'], id: string, data: string): void {
-    const body = JSON.parse(data) as { items?: UnitView[]; at?: string }
+  private event(name: string, id: string, data: string): void {
+    const body = JSON.parse(data) as { items?: unknown[]; at?: string }
     this.signal({ kind: 'heard', serverAt: instant(body.at) })
-    const outcome = take(this.feed, { kind, id, items: body.items ?? [] })
+    if (name === 'alerts') this.alerts.hear((body.items ?? []) as AlertItem[])
+    else this.changed(name as FeedEvent['kind'], id, (body.items ?? []) as UnitView[])
+  }
+
+  private changed(kind: FeedEvent['kind'], id: string, items: UnitView[]): void {
+    const outcome = take(this.feed, { kind, id, items })
     this.feed = outcome.feed
     this.store.merge(outcome.apply)
-    if (outcome.fetch) void this.snapshot()
+    if (outcome.fetch) this.everything()
+  }
+
+  private everything(): void {
+    void this.snapshot()
+    void this.readAlerts()
+  }
+
+  private async readAlerts(): Promise<void> {
+    try {
+      await this.alerts.read()
+    } catch (failure) {
+      // The panel says it; only what concerns the whole page is passed on.
+      if (!(failure instanceof client.Failure)) throw failure
+      if (failure.trouble === 'stranger' || failure.status === 0) this.failed(failure)
+      clearTimeout(this.alertsAgain)
+      if (this.gate === 'open') {
+        this.alertsAgain = setTimeout(() => void this.readAlerts(), ALERTS_AGAIN_MS)
+      }
+    }
   }
 
   private async snapshot(): Promise<void> {
@@ -210,8 +262,8 @@ class PageModel {
     try {
       const answer = await client.units()
       this.signal({ kind: 'heard', serverAt: answer.at })
-      this.store.load(answer.units, answer.at ?? 0)
-      const outcome = settle(this.feed, answer.units)
+      this.store.load(answer.items, answer.at ?? 0)
+      const outcome = settle(this.feed, answer.items)
       this.feed = outcome.feed
       this.store.merge(outcome.apply)
       this.loaded = true

@@ -14,6 +14,7 @@ export const TOKENS = [
   'spark',
   'p1',
   'p1-text',
+  'p1-ink',
   'p2',
   'p2-text',
   'p2-ink',

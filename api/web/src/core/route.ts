@@ -6,6 +6,7 @@ import type { Span } from './verdicts.ts'
 
 export type Theme = 'light' | 'dark'
 export type Order = 'position' | 'deviation'
+export type Tab = 'unit' | 'verdicts'
 export const RANGES = [7, 31, 92] as const
 export type Range = (typeof RANGES)[number]
 
@@ -20,6 +21,8 @@ export interface Route {
   readonly order: Order
   readonly abnormal: boolean
   readonly table: boolean
+  /** What the right column shows where there is no room for both. */
+  readonly tab: Tab
   readonly lang: Lang | null
   readonly theme: Theme | null
 }
@@ -34,6 +37,7 @@ export const HOME: Route = {
   order: 'position',
   abnormal: false,
   table: false,
+  tab: 'unit',
   lang: null,
   theme: null,
 }
@@ -64,6 +68,7 @@ export function parse(path: string, search: string): Route {
     order: pick(query.get('order'), ['position', 'deviation']) ?? HOME.order,
     abnormal: query.get('only') === 'abnormal',
     table: query.get('view') === 'table',
+    tab: pick(query.get('tab'), ['unit', 'verdicts']) ?? HOME.tab,
     lang: pick(query.get('lang'), ['zh', 'en']),
     theme: pick(query.get('theme'), ['light', 'dark']),
   }
@@ -84,6 +89,7 @@ export function format(route: Route): string {
   if (route.order !== HOME.order) query.set('order', route.order)
   if (route.abnormal) query.set('only', 'abnormal')
   if (route.table) query.set('view', 'table')
+  if (route.tab !== HOME.tab) query.set('tab', route.tab)
   if (route.lang) query.set('lang', route.lang)
   if (route.theme) query.set('theme', route.theme)
   const text = query.toString()

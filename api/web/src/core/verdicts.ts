@@ -108,7 +108,7 @@ export interface Judged {
   readonly deviation: number | null
   readonly value: number | null
   readonly incomplete: boolean
-  /** The limit whose exceeding colours the unit, with its grade: none where only references are. */
+  /** The limit whose exceeding colours the unit; none where only references are exceeded. */
   readonly over: PeriodVerdict | undefined
   readonly grade: Grade | undefined
   /** Reference limits it exceeds: told, never coloured. */
@@ -156,7 +156,7 @@ function judgeFresh(unit: UnitView, span: Span, indicator: string | undefined): 
     value: numberOf(item?.intensity?.value),
     incomplete: completeness !== null && completeness < COMPLETE_ENOUGH,
     over,
-    grade: over && gradeOf(over),
+    grade: over ? gradeOf(over) : verdict?.verdict === 'exceeds' ? 'reference' : undefined,
     notedExceeds:
       item?.verdicts.filter((v) => v.verdict === 'exceeds' && v.force === 'reference').length ?? 0,
     elsewhere: items.some((other) => other !== item && colours(gravest(other))),

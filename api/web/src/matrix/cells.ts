@@ -1,5 +1,6 @@
 // From a unit to the text and numbers of its tile, and to the sentence a screen reader hears.
 
+import type { AlertMark } from '../core/alerts.ts'
 import { sayWord, say } from '../core/catalogue.ts'
 import {
   completenessText,
@@ -11,6 +12,7 @@ import {
   UNSURE,
 } from '../core/figures.ts'
 import { duration, nameOf, shortId } from '../core/locale.ts'
+import { overText } from '../core/phrases.ts'
 import type { Lang } from '../core/plant_time.ts'
 import { ageSeconds, judge, type Judged, type Span } from '../core/verdicts.ts'
 import type { UnitView } from '../core/wire.ts'
@@ -26,6 +28,7 @@ export function cellOf(
   nowMs: number,
   lang: Lang,
   small = false,
+  mark: AlertMark | undefined = undefined,
 ): Cell {
   const judged = judge(unit, span, nowMs)
   const { item, verdict } = judged
@@ -42,9 +45,13 @@ export function cellOf(
     foot: small ? '' : stale ? silence(unit, nowMs, lang) : `${power.value} ${power.unit}`,
     note: small || stale ? '' : noteOf(judged, lang),
     standing: judged.standing,
-    mandatory: verdict?.force === 'mandatory',
+    grade: judged.standing === 'exceeds' ? judged.grade : undefined,
+    over: small || stale || !judged.over ? '' : overText(lang, judged.over, measure),
+    reach: overReach(judged, limit),
+    alert: mark?.priority ?? 0,
+    acknowledged: mark?.acknowledged ?? false,
     dashed: judged.incomplete || judged.standing === 'incomplete',
-    also: judged.alsoExceeds > 0,
+    elsewhere: judged.elsewhere,
     deviation: judged.deviation,
     spread: small || spread === null || !limit ? null : spread / limit,
     ticks: small ? [] : ticksOf(judged, limit),
@@ -70,6 +77,14 @@ function silence(unit: UnitView, nowMs: number, lang: Lang): string {
   return `${say(lang, 'stale')} ${duration(age, lang)}`
 }
 
+/** Where the coloured part of the bar begins: at the exceeded limit, as a share from the leading. */
+function overReach(judged: Judged, limit: number | null): number {
+  const bound = numberOf(judged.over?.limit_value)
+  if (bound === null || !limit) return 0
+  const ratio = (bound - limit) / limit
+  return judged.verdict?.cmp?.startsWith('>') ? -ratio : ratio
+}
+
 function ticksOf(judged: Judged, limit: number | null): number[] {
   if (!limit) return []
   const others = judged.item?.verdicts.filter((v) => v !== judged.verdict) ?? []
@@ -81,7 +96,13 @@ function ticksOf(judged: Judged, limit: number | null): number[] {
 }
 
 /** What a screen reader hears on a tile. */
-export function sentenceOf(unit: UnitView, span: Span, nowMs: number, lang: Lang): string {
+export function sentenceOf(
+  unit: UnitView,
+  span: Span,
+  nowMs: number,
+  lang: Lang,
+  mark: AlertMark | undefined = undefined,
+): string {
   const judged = judge(unit, span, nowMs)
   const item = judged.item
   const words = [shortId(unit.unit), nameOf(unit.name, lang, unit.unit).text]
@@ -96,8 +117,11 @@ export function sentenceOf(unit: UnitView, span: Span, nowMs: number, lang: Lang
     if (judged.incomplete) {
       words.push(`${say(lang, 'completeness')} ${completenessText(item?.completeness ?? null)}`)
     }
-    if (judged.alsoExceeds > 0) words.push(say(lang, 'alsoExceeds', { n: judged.alsoExceeds }))
+    if (judged.over) words.push(overText(lang, judged.over, item?.intensity?.unit ?? ''))
+    else if (judged.elsewhere) words.push(say(lang, 'elsewhere'))
     if (judged.verdict) words.push(sayWord(lang, judged.verdict.force))
   }
+  if (mark) words.push(say(lang, 'priority', { n: mark.priority }))
+  if (mark?.acknowledged) words.push(say(lang, 'acknowledged'))
   return words.join(' ')
 }

@@ -1,7 +1,7 @@
 // Which units the matrix shows, in which order, under which headings. Physical order by default:
 // people find a pot by where it is, so nothing moves by itself.
 
-import { ABNORMAL, judge, type Judged, type Span } from '../core/verdicts.ts'
+import { isAbnormal, judge, type Grade, type Judged, type Span } from '../core/verdicts.ts'
 import type { UnitView } from '../core/wire.ts'
 
 export interface Choice {
@@ -30,7 +30,7 @@ export function groupsOf(units: readonly UnitView[], choice: Choice): Group[] {
   for (const site of sites) groups.set(site, { site, parent: null, members: [] })
   units.forEach((unit, at) => {
     if (choice.site !== null && unit.site !== choice.site) return
-    if (choice.abnormal && !isAbnormal(unit, choice)) return
+    if (choice.abnormal && !isAbnormal(judge(unit, choice.span, choice.nowMs))) return
     const parent = unit.parent !== null && known.has(unit.parent) ? unit.parent : null
     const key = parent === null ? unit.site : `${unit.site}/${parent}`
     const group = groups.get(key)
@@ -41,11 +41,6 @@ export function groupsOf(units: readonly UnitView[], choice: Choice): Group[] {
     .flatMap((site) => [...groups].filter(([, group]) => group.site === site))
     .filter(([, group]) => group.members.length > 0)
     .map(([key, group]) => ({ key, ...group, members: ordered(units, group.members, choice) }))
-}
-
-function isAbnormal(unit: UnitView, choice: Choice): boolean {
-  const judged = judge(unit, choice.span, choice.nowMs)
-  return ABNORMAL.has(judged.standing) || judged.alsoExceeds > 0
 }
 
 function ordered(units: readonly UnitView[], members: number[], choice: Choice): number[] {
@@ -61,8 +56,8 @@ function ordered(units: readonly UnitView[], members: number[], choice: Choice):
 export interface Count {
   readonly units: number
   readonly by: Readonly<Record<Judged['standing'], number>>
-  /** Of those that exceed: how many exceed a mandatory limit. */
-  readonly mandatory: number
+  /** Of those that exceed: how many in which grade. */
+  readonly grades: Readonly<Record<Grade, number>>
 }
 
 /** How many units stand in which state. */
@@ -76,14 +71,14 @@ export function countsOf(units: readonly UnitView[], choice: Choice): Count {
     unjudged: 0,
     stale: 0,
   }
+  const grades = { mandatory: 0, target: 0, lapsed: 0, reference: 0 }
   let total = 0
-  let mandatory = 0
   for (const unit of units) {
     if (choice.site !== null && unit.site !== choice.site) continue
     total += 1
     const judged = judge(unit, choice.span, choice.nowMs)
     by[judged.standing] += 1
-    if (judged.standing === 'exceeds' && judged.verdict?.force === 'mandatory') mandatory += 1
+    if (judged.standing === 'exceeds') grades[judged.grade ?? 'reference'] += 1
   }
-  return { units: total, by, mandatory }
+  return { units: total, by, grades }
 }

@@ -1,8 +1,9 @@
 // Draws one tile. Every state has a shape, a word or a sign besides its colour; a quiet plant is
 // a grey screen.
 
+import type { Priority } from '../core/alerts.ts'
 import { FONT, type Palette } from '../core/palette.ts'
-import type { Standing } from '../core/verdicts.ts'
+import type { Grade, Standing } from '../core/verdicts.ts'
 import type { Size, Tile } from './layout.ts'
 
 /** Deviations are drawn over this span on each side of the limit. */
@@ -16,9 +17,18 @@ export interface Cell {
   readonly foot: string
   readonly note: string
   readonly standing: Standing
-  readonly mandatory: boolean
+  /** Of the exceeded limit, none where nothing is exceeded. */
+  readonly grade: Grade | undefined
+  /** The exceeded limit in words, on tiles with room for them. */
+  readonly over: string
+  /** Where the coloured part of the bar begins, as a share from the leading limit. */
+  readonly reach: number
+  /** Priority of the unit's gravest alert, 0 without one. */
+  readonly alert: Priority
+  readonly acknowledged: boolean
   readonly dashed: boolean
-  readonly also: boolean
+  /** Another indicator of the unit exceeds a limit. */
+  readonly elsewhere: boolean
   readonly deviation: number | null
   /** Half width of the uncertainty as a share of the limit. */
   readonly spread: number | null
@@ -70,22 +80,35 @@ function font(size: number, weight: number): string {
   return `${weight} ${size}px ${FONT}`
 }
 
-function loud(brush: Brush, cell: Cell): { fill: string; text: string; edge: string } | null {
+interface Colours {
+  readonly fill: string
+  readonly text: string
+  readonly edge: string
+  /** Drawn as an outline: the strip stays as it is. */
+  readonly outline: boolean
+}
+
+/** The colours of a tile that asks for a look; acknowledged ones and lapsed limits are outlines. */
+function loud(brush: Brush, cell: Cell): Colours | null {
   const { palette } = brush
-  if (cell.standing === 'exceeds') {
-    return cell.mandatory
-      ? { fill: palette.p1, text: palette['p1-text'], edge: palette.p1 }
-      : { fill: palette.p2, text: palette['p2-text'], edge: palette.p2 }
-  }
+  const outline = cell.acknowledged
   if (cell.standing === 'stale') {
-    return { fill: palette.p3, text: palette['p3-text'], edge: palette['p3-edge'] }
+    return { fill: palette.p3, text: palette['p3-text'], edge: palette['p3-edge'], outline: false }
+  }
+  if (cell.grade === 'mandatory') {
+    return { fill: palette.p1, text: palette['p1-text'], edge: palette.p1, outline }
+  }
+  if (cell.grade === 'target' || cell.grade === 'lapsed') {
+    const lapsed = cell.grade === 'lapsed'
+    const { p2: fill, 'p2-text': text } = palette
+    return { fill, text, edge: fill, outline: outline || lapsed }
   }
   return null
 }
 
 function paintStrip(brush: Brush, tile: Tile, cell: Cell, look: Look): string {
   const colours = loud(brush, cell)
-  if (!colours) return brush.palette.ink2
+  if (!colours || colours.outline) return brush.palette[cell.grade ? 'ink' : 'ink2']
   brush.context.fillStyle = colours.fill
   brush.context.fillRect(tile.x, tile.y, tile.w, look.strip * brush.scale)
   return colours.text
@@ -95,7 +118,7 @@ function paintText(brush: Brush, tile: Tile, cell: Cell, look: Look, ink: string
   const { context, palette, scale } = brush
   const pad = look.pad * scale
   const strip = look.strip * scale
-  const mark = paintMark(brush, tile, cell, look, ink)
+  const mark = paintMarks(brush, tile, cell, look, ink)
   context.textBaseline = 'middle'
   context.textAlign = 'left'
   context.fillStyle = ink
@@ -111,6 +134,8 @@ function paintText(brush: Brush, tile: Tile, cell: Cell, look: Look, ink: string
     context.fillStyle = palette.ink2
     context.font = font(look.foot * scale, 400)
     context.fillText(cell.unit, tile.x + pad + wide + 5 * scale, middle + 3 * scale)
+    const taken = wide + 10 * scale + context.measureText(cell.unit).width
+    paintOver(brush, tile, cell, look, taken)
     paintFoot(brush, tile, cell, look)
   } else {
     context.textAlign = 'right'
@@ -152,34 +177,110 @@ function clipped(
   context.fillText(shown, x, y)
 }
 
-/** Square: over a mandatory limit. Triangle: over another. Circle: no data. ±: too close. */
-function paintMark(brush: Brush, tile: Tile, cell: Cell, look: Look, ink: string): number {
-  const sign = { exceeds: '!', stale: '?', indeterminate: '±' }[cell.standing as string]
-  const hollow = sign === undefined && cell.also
-  if (sign === undefined && !hollow) return 0
-  const { context, scale } = brush
-  const side = (look.strip - 5) * scale
-  const x = tile.x + tile.w - look.pad * scale - side / 2
-  const y = tile.y + (look.strip / 2) * scale + (hollow ? scale : 0)
-  const solid = cell.standing === 'exceeds' || cell.standing === 'stale'
-  const shape = cell.standing === 'exceeds' && cell.mandatory ? 'square' : 'circle'
-  const triangle = hollow || (cell.standing === 'exceeds' && !cell.mandatory)
-  if (solid || hollow) outline(context, triangle ? 'triangle' : shape, x, y, side / 2)
-  if (solid) {
-    context.fillStyle = ink
-    context.fill()
-  } else if (hollow) {
-    context.strokeStyle = brush.palette['p2-ink']
-    context.lineWidth = 1.25 * scale
-    context.stroke()
+/** Names the exceeded limit: beside the value where it fits, else on a line of its own. */
+function paintOver(brush: Brush, tile: Tile, cell: Cell, look: Look, taken: number): void {
+  if (cell.over === '') return
+  const { context, palette, scale } = brush
+  const pad = look.pad * scale
+  context.font = font(look.foot * scale, 600)
+  context.fillStyle = palette[cell.grade === 'mandatory' ? 'p1-ink' : 'p2-ink']
+  const top = tile.y + (look.strip + look.value * 0.62 + 7) * scale
+  const wide = context.measureText(cell.over).width
+  if (taken + wide + 2 * pad <= tile.w) {
+    context.textAlign = 'right'
+    context.fillText(cell.over, tile.x + tile.w - pad, top)
+  } else {
+    context.textAlign = 'left'
+    const under = top + (look.value * 0.5 + look.foot * 0.6) * scale
+    clipped(context, cell.over, tile.x + pad, under, tile.w - 2 * pad)
   }
+  context.textAlign = 'left'
+}
+
+interface Sign {
+  readonly shape: 'square' | 'triangle' | 'circle' | 'none'
+  readonly text: string
+  readonly fill: string | null
+  readonly edge: string | null
+  readonly ink: string
+}
+
+/** What the verdict says: square, triangle or circle; `±` where it is too close to tell. */
+function verdictSign(brush: Brush, cell: Cell, ink: string): Sign | null {
   const colours = loud(brush, cell)
-  context.fillStyle = solid && colours ? colours.fill : hollow ? brush.palette['p2-ink'] : ink
-  context.font = font(solid || hollow ? side * 0.78 : side * 1.15, 700)
+  const { palette } = brush
+  if (cell.standing === 'stale' && colours) {
+    return { shape: 'circle', text: '?', fill: ink, edge: null, ink: colours.fill }
+  }
+  if (cell.standing === 'exceeds') {
+    const shape = cell.grade === 'mandatory' ? 'square' : 'triangle'
+    if (!colours) return { shape, text: '!', fill: null, edge: ink, ink }
+    if (!colours.outline) return { shape, text: '!', fill: ink, edge: null, ink: colours.fill }
+    if (cell.grade === 'lapsed') {
+      return { shape, text: '!', fill: null, edge: colours.fill, ink: palette['p2-ink'] }
+    }
+    return { shape, text: '!', fill: colours.fill, edge: null, ink: colours.text }
+  }
+  if (cell.elsewhere) {
+    return { shape: 'triangle', text: '!', fill: null, edge: palette.p2, ink: palette['p2-ink'] }
+  }
+  if (cell.standing !== 'indeterminate') return null
+  return { shape: 'none', text: '±', fill: null, edge: null, ink }
+}
+
+/** The unit's gravest alert: 1 in a square, 2 in a triangle, 3 in a circle; an outline once seen. */
+function alertSign(brush: Brush, cell: Cell): Sign | null {
+  if (cell.alert === 0) return null
+  const { palette } = brush
+  const shape = ({ 1: 'square', 2: 'triangle', 3: 'circle' } as const)[cell.alert]
+  const fill = palette[({ 1: 'p1', 2: 'p2', 3: 'p3' } as const)[cell.alert]]
+  const edge = cell.alert === 3 ? palette['p3-edge'] : fill
+  const text = palette[({ 1: 'p1-text', 2: 'p2-text', 3: 'p3-text' } as const)[cell.alert]]
+  const number = String(cell.alert)
+  // On a filled strip the mark stands on a patch of the tile's own colour, whatever the strip's.
+  if (!cell.acknowledged) return { shape, text: number, fill, edge, ink: text }
+  return { shape, text: number, fill: palette.tile, edge, ink: palette.ink }
+}
+
+/** Paints the marks of a strip from the right; a small tile has room for one. */
+function paintMarks(brush: Brush, tile: Tile, cell: Cell, look: Look, ink: string): number {
+  const { scale } = brush
+  const alert = alertSign(brush, cell)
+  const verdict = tile.size === 's' && alert ? null : verdictSign(brush, cell, ink)
+  const side = (look.strip - 5) * scale
+  let right = tile.x + tile.w - look.pad * scale
+  for (const sign of [alert, verdict]) {
+    if (!sign) continue
+    paintSign(brush, sign, right - side / 2, tile.y + (look.strip / 2) * scale + scale / 2, side)
+    right -= side + 5 * scale
+  }
+  return tile.x + tile.w - look.pad * scale - right
+}
+
+function paintSign(brush: Brush, sign: Sign, x: number, y: number, side: number): void {
+  const { context, palette, scale } = brush
+  if (sign.shape !== 'none') {
+    outline(context, sign.shape, x, y, side / 2)
+    if (sign.fill) {
+      context.fillStyle = sign.fill
+      context.fill()
+    }
+    if (sign.edge) {
+      context.strokeStyle = sign.edge
+      context.lineWidth = 1.5 * scale
+      context.stroke()
+      if (sign.fill === sign.edge) {
+        context.strokeStyle = palette.tile
+        context.lineWidth = scale
+        context.stroke()
+      }
+    }
+  }
+  context.fillStyle = sign.ink
+  context.font = font(side * (sign.shape === 'none' ? 1.15 : 0.78), 700)
   context.textAlign = 'center'
   context.textBaseline = 'middle'
-  context.fillText(sign ?? '!', x, y + (triangle ? side * 0.12 : side * 0.05))
-  return side + 3 * scale
+  context.fillText(sign.text, x, y + side * (sign.shape === 'triangle' ? 0.12 : 0.05))
 }
 
 function outline(
@@ -212,14 +313,22 @@ function paintBar(brush: Brush, tile: Tile, cell: Cell, look: Look): void {
     left + wide * (0.5 + Math.max(-1, Math.min(1, ratio / SPAN)) / 2)
   const centre = at(0)
   const end = at(cell.deviation ?? 0)
+  const colours = loud(brush, cell)
   context.fillStyle = palette.track
   context.fillRect(left, top, wide, high)
-  context.fillStyle =
-    loud(brush, cell)?.fill ??
-    (cell.standing === 'near' || cell.standing === 'indeterminate'
-      ? palette['bar-near']
-      : palette.bar)
-  context.fillRect(Math.min(centre, end), top, Math.max(scale, Math.abs(end - centre)), high)
+  const near = cell.standing === 'near' || cell.standing === 'indeterminate'
+  context.fillStyle = near ? palette['bar-near'] : palette.bar
+  // Without an exceeded limit the bar runs from the leading limit to the value, grey.
+  const from = colours ? at(cell.reach) : centre
+  const [start, long] = [Math.min(from, end), Math.max(scale, Math.abs(end - from))]
+  if (colours && cell.grade === 'lapsed') {
+    context.strokeStyle = colours.fill
+    context.lineWidth = 1.25 * scale
+    context.strokeRect(start + scale / 2, top + scale / 2, long - scale, high - scale)
+  } else {
+    if (colours) context.fillStyle = colours.fill
+    context.fillRect(start, top, long, high)
+  }
   if (look.foot > 0) paintSpread(brush, cell, at, top, high)
   context.fillStyle = palette.ink
   context.fillRect(centre - scale * 0.75, top - 2 * scale, 1.5 * scale, high + 4 * scale)
