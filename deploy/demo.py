@@ -16,6 +16,10 @@ from simulators import process
 if TYPE_CHECKING:
     from core.plant import Plant
 
+Account = tuple[str | None, Path | None]
+"""A name at the broker, and the file that holds its password; None where there is none."""
+
+AccountOf = Callable[[str, str], Account]
 SecretOf = Callable[[str, str], tuple[Path, str]]
 
 HISTORY: Final = "35d"
@@ -62,7 +66,7 @@ class Demo:
         return Regulator(config, f"{address}/inbox", arguments)
 
     def prepare(
-        self, mqtt_url: str, secret_of: SecretOf, tools: tuple[str | None, str | None]
+        self, mqtt_url: str, account_of: AccountOf, tools: tuple[str | None, str | None]
     ) -> None:
         """Write the plants' files and the agents' edge.toml; simulators publish as `tools`."""
         username, password = tools
@@ -79,11 +83,12 @@ class Demo:
             port = ports.keep(folder / "modbus-port")
             simulated = process.load(folder / f"{name}.toml", SEED)
             site = next(iter(simulated.plant.sites))
-            secret_file, _ = secret_of(site, AGENT)
             edge = folder / "edge.toml"
             datadir.write_private(
                 edge,
-                edge_config(simulated, site, port, mqtt_url, secret_file, folder).encode(),
+                edge_config(
+                    simulated, site, port, mqtt_url, account_of(site, AGENT), folder
+                ).encode(),
             )
             self._programs += [
                 (
@@ -130,7 +135,7 @@ def edge_config(
     site: str,
     port: int,
     mqtt_url: str,
-    password_file: Path,
+    account: Account,
     folder: Path,
 ) -> str:
     """Return the edge.toml of an agent that reads the simulated meters of a site."""
@@ -141,8 +146,8 @@ def edge_config(
         "",
         "[broker]",
         f"url = {quoted(mqtt_url)}",
-        f"username = {quoted(f'{site}.{AGENT}')}",
-        f"password_file = {quoted(str(password_file))}",
+        *([f"username = {quoted(account[0])}"] if account[0] else []),
+        *([f"password_file = {quoted(str(account[1]))}"] if account[1] else []),
         "",
         "[outbox]",
         f"path = {quoted(str(folder / 'outbox.sqlite'))}",

@@ -12,6 +12,7 @@ import os
 import socket
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from core.clock import utc_now
@@ -21,7 +22,6 @@ from store import access, connection, migrate, plants
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from deploy.broker import EmbeddedBroker
     from deploy.datadir import DataDirectory
@@ -112,7 +112,7 @@ async def _start(settings: Settings, data: DataDirectory, family: supervisor.Sup
             await family.start(_program("regulator", environment, *regulator.arguments))
         if simulation is not None:
             tools = (mqtt.tools_username, mqtt.tools_password)
-            simulation.prepare(mqtt.url, _agent_secret(data), tools)
+            simulation.prepare(mqtt.url, _agent_account(data, mqtt), tools)
             for name, arguments in simulation.programs():
                 await family.start(_program(name, environment, *arguments))
         sys.stdout.write(f"ready http://{HOST}:{settings.port}\n")
@@ -221,6 +221,19 @@ def _agent_secret(data: DataDirectory) -> demo.SecretOf:
         return data.path / name, data.secret(name)
 
     return secret_of
+
+
+def _agent_account(data: DataDirectory, mqtt: Mqtt) -> demo.AccountOf:
+    """Return the account of an agent: its own at our broker, the one we were given at another."""
+    secret_of = _agent_secret(data)
+
+    def account_of(site: str, agent: str) -> demo.Account:
+        if mqtt.embedded is None:
+            file = mqtt.ingest_password_file
+            return mqtt.ingest_username, None if file is None else Path(file)
+        return accounts.agent_name(site, agent), secret_of(site, agent)[0]
+
+    return account_of
 
 
 async def _keep_accounts(data: DataDirectory, pool: Pool, mqtt: Mqtt) -> None:

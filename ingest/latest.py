@@ -1,4 +1,8 @@
-"""What each point shows now: its newest reading and the power of its last step, for the live page.
+"""What each point shows now: its newest reading and its present power, for the live page.
+
+A counter's power is that of the last half minute to minute, or of as much more as it takes to see
+enough counts: a coarse register read every second would otherwise show none, or several times
+too much.
 
 Kept in memory and flushed a few times a second, outside the batches' transactions: it can be
 rebuilt from the readings at any time. Pure: the service writes it.
@@ -6,7 +10,7 @@ rebuilt from the readings at any time. Pure: the service writes it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -18,6 +22,11 @@ if TYPE_CHECKING:
     from ingest.declared import Declared
 
 
+LEAST_WINDOW_US: Final = 30_000_000
+MOST_WINDOW_US: Final = 120_000_000
+ENOUGH_COUNTS: Final = 20.0  # one count more or less is then 5 % of what is shown
+
+
 class Latest:
     """The newest reading of each point by number, and which of them are not written yet."""
 
@@ -26,6 +35,13 @@ class Latest:
         self._value: Floats = np.empty(0)
         self._quality = np.empty(0, np.int16)
         self._rate_kw: Floats = np.empty(0)
+        # Of counters: counts climbed without anything odd, and where the window and the next one
+        # begin.
+        self._level: Floats = np.empty(0)
+        self._begin_us: Int64s = np.empty(0, np.int64)
+        self._begin_level: Floats = np.empty(0)
+        self._next_us: Int64s = np.empty(0, np.int64)
+        self._next_level: Floats = np.empty(0)
         self._changed: Bools = np.empty(0, np.bool_)
 
     def take(self, new: Rows, declared: Declared) -> None:
@@ -37,12 +53,46 @@ class Latest:
         last = np.append(starts[1:], len(new)) - 1
         last = last[new.ts_us[last] > self._ts_us[new.point_id[last]]]
         point_id = new.point_id[last]
-        before = self._before(new, last)
-        self._rate_kw[point_id] = power_kw(before, new.take(last), declared)
+        now = new.take(last)
+        step_kw = power_kw(self._before(new, last), now, declared)
+        self._rate_kw[point_id] = self._window_kw(now, step_kw, declared)
         self._ts_us[point_id] = new.ts_us[last]
         self._value[point_id] = new.value[last]
         self._quality[point_id] = new.quality[last]
         self._changed[point_id] = True
+
+    def _window_kw(self, now: Rows, step_kw: Floats, declared: Declared) -> Floats:
+        """Return the power over each counter's window; the step's where there is no window yet."""
+        place = now.point_id
+        known = place < len(declared.counter)
+        number = np.where(known, place, 0)
+        counter = known & declared.counter[number]
+        remembered = Rows(place, self._ts_us[place], self._value[place], self._quality[place])
+        level = self._level[place] + climbed(remembered, now, declared)
+        odd = np.isnan(level)
+        level = np.where(odd, 0.0, level)
+        for anchor_us, anchor in (
+            (self._begin_us, self._begin_level),
+            (self._next_us, self._next_level),
+        ):
+            anchor_us[place] = np.where(odd, now.ts_us, anchor_us[place])
+            anchor[place] = np.where(odd, level, anchor[place])
+        self._level[place] = level
+        dt_us = now.ts_us - self._begin_us[place]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rate = (level - self._begin_level[place]) * declared.kw_per_unit[number] / dt_us
+        age_us = now.ts_us - self._next_us[place]
+        full = (age_us >= LEAST_WINDOW_US) & (
+            (level - self._next_level[place] >= ENOUGH_COUNTS) | (age_us >= MOST_WINDOW_US)
+        )
+        moved = place[full]
+        self._begin_us[moved], self._begin_level[moved] = (
+            self._next_us[moved],
+            self._next_level[moved],
+        )
+        self._next_us[moved], self._next_level[moved] = now.ts_us[full], level[full]
+        rate = np.where(np.abs(rate) <= declared.most_kw[number], rate, np.nan)
+        return np.where(counter & ~odd & (dt_us > 0), rate, step_kw)
 
     def drain(self) -> tuple[Rows, Floats]:
         """Return what changed since the last call: rows, and power [kW] with NaN for unknown."""
@@ -76,7 +126,25 @@ class Latest:
         self._value = np.append(self._value, np.full(more, np.nan))
         self._quality = np.append(self._quality, np.full(more, Quality.BAD, np.int16))
         self._rate_kw = np.append(self._rate_kw, np.full(more, np.nan))
+        self._level = np.append(self._level, np.zeros(more))
+        self._begin_us = np.append(self._begin_us, np.zeros(more, np.int64))
+        self._begin_level = np.append(self._begin_level, np.zeros(more))
+        self._next_us = np.append(self._next_us, np.zeros(more, np.int64))
+        self._next_level = np.append(self._next_level, np.zeros(more))
         self._changed = np.append(self._changed, np.zeros(more, np.bool_))
+
+
+def climbed(before: Rows, now: Rows, declared: Declared) -> Floats:
+    """Return the counts between two readings, a declared rollover followed; NaN where unknown."""
+    known = now.point_id < len(declared.counter)
+    number = np.where(known, now.point_id, 0)
+    seen = before.ts_us != NEVER_US
+    dt_us = np.where(seen, now.ts_us - np.where(seen, before.ts_us, 0), 0)
+    step = now.value - before.value
+    step = np.where(step < 0, step + declared.modulus[number], step)
+    well = (dt_us > 0) & (dt_us <= declared.max_gap_us[number])
+    well &= (before.quality != Quality.BAD) & (now.quality != Quality.BAD) & (step >= 0)
+    return np.where(known & well, step, np.nan)
 
 
 def power_kw(before: Rows, now: Rows, declared: Declared) -> Floats:

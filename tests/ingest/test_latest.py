@@ -89,3 +89,24 @@ def test_what_could_not_be_written_is_drained_again() -> None:
     drained, _ = latest.drain()
     latest.again(drained)
     assert list(shown(latest)) == [COUNTER]
+
+
+def test_a_coarse_register_read_every_second_shows_a_steady_power() -> None:
+    latest = Latest()
+    shown_kw: list[float] = []
+    for second in range(600):
+        # 7 counts a minute: most of the readings show the count of the one before.
+        count = second * 7 // 60
+        latest.take(rows((COUNTER, second * SECOND_US, count, 0)), TABLES)
+        shown_kw.append(shown(latest)[COUNTER][1])
+    settled = shown_kw[240:]
+    assert min(settled) >= 0.9 * 7 * 60
+    assert max(settled) <= 1.1 * 7 * 60
+
+
+def test_a_meter_that_stands_still_shows_no_power_after_a_while() -> None:
+    latest = Latest()
+    for second in range(900):
+        count = min(second, 300)
+        latest.take(rows((COUNTER, second * SECOND_US, count, 0)), TABLES)
+    assert shown(latest)[COUNTER][1] == 0.0
