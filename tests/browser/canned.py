@@ -6,14 +6,16 @@ Only the shapes are promises; no figure here is a limit of any standard.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final, TypeAlias
+from uuid import NAMESPACE_URL, uuid5
 
 Json: TypeAlias = dict[str, Any]
 
 #: The plant's present when the server starts: 14:30 in plant time, mid-month.
 START: Final = datetime(2026, 11, 21, 6, 30, tzinfo=UTC)
+DAY: Final = timedelta(days=1)
 PLANT: Final = timezone(timedelta(hours=8))
 #: The daily history has a hole on these days of November.
 LOST_DAYS: Final = frozenset({9, 10})
@@ -67,12 +69,36 @@ KILN: Final = Kind(
         ("cn-qh.cem.clinker.target-2020", "target", "100", None, True),
     ),
 )
-KINDS: Final = (POTLINE, FURNACE, KILN)
+KILN_ELECTRICITY: Final = Kind(
+    kind="kiln",
+    product="clinker",
+    indicator="cem.clinker.electricity",
+    indicator_name=("水泥熟料综合电耗", "Electricity of clinker"),
+    unit="kWh/t",
+    energy_unit="kWh",
+    limits=(("cn.cem.clinker.electricity.level-3", "mandatory", "61", 3, False),),
+)
+CHROME: Final = Kind(
+    kind="submerged_arc_furnace",
+    product="ferrochrome",
+    indicator="fa.hcfecr.smelting",
+    indicator_name=("高碳铬铁冶炼电耗", "Smelting electricity of ferrochrome"),
+    unit="kWh/t",
+    energy_unit="kWh",
+    limits=(
+        ("cn.fa.hcfecr.level-3", "mandatory", "3500", 3, False),
+        ("cn-qh.fa.hcfecr.target-2027", "target", "3300", None, False),
+    ),
+)
+#: A pot is judged as its potline is, without the target: six hundred would exceed it.
+POT: Final = replace(POTLINE, kind="pot", limits=POTLINE.limits[:3])
+KINDS: Final = (POTLINE, FURNACE, KILN, KILN_ELECTRICITY, CHROME)
 LIMIT_NAMES: Final = {
     "level-3": ("示例标准 3级（限定值）", "Example standard, level 3 (limit)"),
     "level-2": ("示例标准 2级（准入值）", "Example standard, level 2 (entry)"),
     "level-1": ("示例标准 1级（先进值）", "Example standard, level 1 (advanced)"),
     "target-2020": ("示例省级目标（2020）", "Example provincial target (2020)"),
+    "target-2027": ("示例省级目标（2027）", "Example provincial target (2027)"),
 }
 
 
@@ -89,6 +115,7 @@ class Unit:
     completeness: float = 0.9987
     parent: str | None = None
     silent_s: int = 0
+    more: tuple[Kind, ...] = ()
 
 
 SITES: Final = {
@@ -110,7 +137,18 @@ MAIN_UNITS: Final = (
         completeness=0.913,
         silent_s=1_260,
     ),
-    Unit("dl-cem.kiln-1", ("1 号回转窑", "Kiln 1"), KILN, -0.1021, 8_842.6, 0.009, 0.874),
+    Unit(
+        "dl-cem.kiln-1",
+        ("1 号回转窑", "Kiln 1"),
+        KILN,
+        -0.1021,
+        8_842.6,
+        0.009,
+        0.874,
+        more=(KILN_ELECTRICITY,),
+    ),
+    Unit("gh-al.potline-3", ("电解三系列", "Potline 3"), POTLINE, -0.02, 447_010.6),
+    Unit("qh-fa.furnace-4", ("4 号矿热炉", "Furnace 4"), CHROME, -0.03, 21_480.3),
 )
 
 
@@ -127,7 +165,7 @@ def pots(count: int) -> tuple[Unit, ...]:
             Unit(
                 f"gh-al.pot-{number}",
                 (f"{number} 号槽", f"Pot {number}"),
-                POTLINE,
+                POT,
                 deviation,
                 1_690.0 + 9 * math.sin(n),
                 parent=f"gh-al.potline-{line}",
@@ -167,9 +205,16 @@ def verdicts(kind: Kind, value: float | None, spread: float, *, complete: bool) 
     return made
 
 
-def item(unit: Unit, period: str, start: datetime, end: datetime, now: datetime) -> Json:
+def item(
+    unit: Unit,
+    period: str,
+    bounds: tuple[datetime, datetime],
+    now: datetime,
+    kind: Kind | None = None,
+) -> Json:
     """Return one period item of a unit; its figures depend on the unit and the start only."""
-    kind = unit.kind
+    start, end = bounds
+    kind = kind or unit.kind
     closed = end <= now
     local = start.astimezone(PLANT)
     lost = period == "day" and local.day in LOST_DAYS and local.month == 11
@@ -238,6 +283,7 @@ def view(unit: Unit, now: datetime) -> Json:
     measured = now - timedelta(seconds=unit.silent_s or 1)
     power = unit.power_kw * (1 + 0.002 * math.sin(now.timestamp() / 3))
     zh, en = SITES[site]
+    kinds = (unit.kind, *unit.more)
     return {
         "unit": unit.unit,
         "site": site,
@@ -248,14 +294,62 @@ def view(unit: Unit, now: datetime) -> Json:
         "kind": unit.kind.kind,
         "product": unit.kind.product,
         "parent": unit.parent,
-        "indicators": [unit.kind.indicator],
+        "indicators": [kind.indicator for kind in kinds],
         "live": {
             "measured_at": stamp(measured),
             "power_kw": f"{power:.1f}",
             "allowed_age_s": 30,
         },
-        "current": [item(unit, "month", *month_of(now), now)],
-        "today": [item(unit, "day", day, day + timedelta(days=1), now)],
+        "current": [item(unit, "month", month_of(now), now, kind) for kind in kinds],
+        "today": [item(unit, "day", (day, day + DAY), now, kind) for kind in kinds],
+    }
+
+
+def alerts(units: tuple[Unit, ...], now: datetime) -> dict[str, Json]:
+    """Return a raised alert for each mandatory limit and target that a unit's month exceeds."""
+    made: dict[str, Json] = {}
+    for unit in units:
+        month = item(unit, "month", month_of(now), now)
+        for verdict in month["verdicts"]:
+            if verdict["verdict"] == "exceeds" and verdict["force"] != "reference":
+                one = alert(unit, month, verdict, now - timedelta(minutes=25 + 7 * len(made)))
+                made[one["id"]] = one
+    return made
+
+
+def alert(unit: Unit, month: Json, verdict: Json, at: datetime) -> Json:
+    """Return one alert as `/alerts` gives it, raised and delivered."""
+    key = f"{unit.unit} {verdict['limit']}"
+    number = str(uuid5(NAMESPACE_URL, key))
+    severity = 3 if verdict["force"] == "mandatory" else 1 if verdict["lapsed"] else 2
+    receipt = {"channel": "regulator", "state": "delivered", "attempts": 1, "receipt": number[:8]}
+    return {
+        "id": number,
+        "kind": "exceedance",
+        "severity": severity,
+        "state": "firing",
+        "unit": unit.unit,
+        "indicator": month["indicator"],
+        "period": "month",
+        "limit": verdict["limit"],
+        "period_start": month["period_start"],
+        "stage": "early_warning",
+        "raised_at": stamp(at),
+        "delivered_at": stamp(at + timedelta(seconds=3)),
+        "acknowledged_at": None,
+        "acknowledged_by": None,
+        "resolved_at": None,
+        "evidence": None,
+        "deliveries": [receipt],
+        "force": verdict["force"],
+        "level": verdict["level"],
+        "cmp": verdict["cmp"],
+        "limit_value": verdict["limit_value"],
+        "lapsed": verdict["lapsed"],
+        "verdict": verdict["verdict"],
+        "value": month["intensity"]["value"],
+        "uncertainty": month["intensity"]["uncertainty"],
+        "value_unit": month["intensity"]["unit"],
     }
 
 

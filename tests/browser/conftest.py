@@ -7,27 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 
 import hatch_build
-from tests.browser import canned
+from tests.browser import canned, chromium
 from tests.browser.server import CannedServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from playwright.sync_api import Browser
+
 ROOT: Final = Path(__file__).parents[2]
-#: web.md 12: a browser that talks to nobody but the page's server.
-FLAGS: Final = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 @pytest.fixture(scope="session")
@@ -47,27 +37,26 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Return Chromium of the distribution; skip where there is none."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.skip("no Chromium on PATH: install the distribution's package `chromium`")
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=program, args=list(FLAGS))
-        yield chromium
-        chromium.close()
+    """Return Chromium of the distribution; skip where there is none.
+
+    Of one module and no longer: while it runs, an event loop runs in this thread, and the
+    asynchronous tests of other modules could not run theirs.
+    """
+    with chromium.launched() as running:
+        yield running
 
 
 @pytest.fixture
 def server(static: Path) -> Iterator[CannedServer]:
-    """Return a server of six canned units."""
+    """Return a server of eight canned units."""
     with CannedServer(static, canned.MAIN_UNITS) as running:
         yield running
 
 
 @pytest.fixture
 def crowded(static: Path) -> Iterator[CannedServer]:
-    """Return a server of 606 canned units."""
+    """Return a server of 608 canned units."""
     with CannedServer(static, canned.MAIN_UNITS + canned.pots(600)) as running:
         yield running

@@ -51,6 +51,10 @@ class CannedServer:
     def __init__(self, static: Path, units: tuple[canned.Unit, ...]) -> None:
         self.static = static
         self.units = units
+        self.alerts = canned.alerts(units, canned.START)
+        self.told = 0
+        self.role = "operator"
+        self.refusal: str | None = None
         self.signed_in = True
         self.silent = False
         self.failing: set[str] = set()
@@ -71,6 +75,12 @@ class CannedServer:
     def address(self) -> str:
         """Return where the page is."""
         return f"http://127.0.0.1:{self.port}"
+
+    def tell(self, alert: str, **changes: Any) -> canned.Json:
+        """Change an alert and let every stream say so."""
+        self.alerts[alert] = self.alerts[alert] | changes
+        self.told += 1
+        return self.alerts[alert]
 
     def start(self) -> None:
         """Listen, on the same port as before after a stop."""
@@ -133,7 +143,11 @@ class CannedHandler(BaseHTTPRequestHandler):
             self.answer(path.removeprefix("/api/v1/"), query)
 
     def do_POST(self) -> None:
-        """Sign in."""
+        """Sign in, or acknowledge an alert."""
+        steps = urlsplit(self.path).path.split("/")
+        if steps[-1] == "acknowledge":
+            self.acknowledge(steps[-2])
+            return
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             self.send_problem(HTTPStatus.UNAUTHORIZED, "The token is not known.")
             return
@@ -141,6 +155,17 @@ class CannedHandler(BaseHTTPRequestHandler):
         self.send_json(
             self.session(), {"Set-Cookie": f"{COOKIE}; HttpOnly; SameSite=Strict; Path=/"}
         )
+
+    def acknowledge(self, alert: str) -> None:
+        """Take note of an alert, or refuse as the test wants."""
+        if not self.is_known() or self.headers.get("X-CSRF-Token") != CSRF:
+            self.send_problem(HTTPStatus.FORBIDDEN, "The X-CSRF-Token header is missing.")
+        elif self.owner.refusal is not None:
+            self.send_problem(HTTPStatus.CONFLICT, self.owner.refusal)
+        else:
+            at = canned.stamp(self.owner.now())
+            by = {"acknowledged_at": at, "acknowledged_by": "operator"}
+            self.send_json(self.owner.tell(alert, **by))
 
     def do_DELETE(self) -> None:
         """Sign out."""
@@ -156,7 +181,7 @@ class CannedHandler(BaseHTTPRequestHandler):
 
     def session(self) -> canned.Json:
         """Return who is signed in."""
-        return {"role": "operator", "scope": ["*"], "csrf": CSRF}
+        return {"role": self.owner.role, "scope": ["*"], "csrf": CSRF}
 
     def answer(self, path: str, query: dict[str, str]) -> None:
         """Answer one of the API's reads."""
@@ -171,6 +196,9 @@ class CannedHandler(BaseHTTPRequestHandler):
             self.send_list(canned.indicators())
         elif path == "limits":
             self.send_list(canned.limits())
+        elif path == "alerts":
+            wanted = query["state"].split(",")
+            self.send_list([a for a in self.owner.alerts.values() if a["state"] in wanted])
         elif path == "points":
             self.send_list(self.points(query["unit"]))
         elif steps[0] == "points" and steps[-1] == "energy":
@@ -189,8 +217,11 @@ class CannedHandler(BaseHTTPRequestHandler):
         """Return the items of a span, as asked."""
         since = datetime.fromisoformat(query["from"])
         until = min(datetime.fromisoformat(query["to"]), now)
-        bounds = canned.periods(query["period"], since, until)
-        return [canned.item(unit, query["period"], start, end, now) for start, end in bounds]
+        kinds = (unit.kind, *unit.more)
+        kind = next((k for k in kinds if k.indicator == query.get("indicator")), unit.kind)
+        period = query["period"]
+        spans = canned.periods(period, since, until)
+        return [canned.item(unit, period, span, now, kind) for span in spans]
 
     def stream(self) -> None:
         """Send every unit's newest view once a second, and a heartbeat."""
@@ -201,12 +232,16 @@ class CannedHandler(BaseHTTPRequestHandler):
         self.end_headers()
         self.close_connection = True
         sequence = 0
+        told = self.owner.told
         try:
             while self.owner.signed_in and not self.owner.stopping(HEARTBEAT_S):
                 if self.owner.silent:
                     continue
                 sequence += 1
                 now = self.owner.now()
+                if told != self.owner.told:
+                    told = self.owner.told
+                    self.send_event("alerts", {"items": list(self.owner.alerts.values())}, sequence)
                 items = [canned.view(unit, now) for unit in self.owner.units if not unit.silent_s]
                 self.send_event("units", {"items": items}, sequence)
                 self.send_event("heartbeat", {"at": canned.stamp(now)}, sequence)

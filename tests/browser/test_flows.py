@@ -41,11 +41,17 @@ class Seen:
 
 @contextmanager
 def visit(
-    browser: Browser, server: CannedServer, path: str, *, sign_in: bool = True, width: int = 1440
+    browser: Browser,
+    server: CannedServer,
+    path: str,
+    *,
+    sign_in: bool = True,
+    width: int = 1440,
+    height: int = 1000,
 ) -> Iterator[tuple[Page, Seen]]:
     """Open the page, signed in or not; afterwards nothing may have been complained about."""
     context: BrowserContext = browser.new_context(
-        viewport={"width": width, "height": 900}, locale="zh-CN"
+        viewport={"width": width, "height": height}, locale="zh-CN"
     )
     try:
         seen = Seen()
@@ -127,7 +133,7 @@ def test_a_deep_link_opens_the_same_view_and_back_returns(
     browser: Browser, server: CannedServer
 ) -> None:
     with visit(browser, server, "/p/gh-al") as (page, _):
-        expect(page.locator("[data-kpi]")).to_have_count(2)
+        expect(page.locator("[data-kpi]")).to_have_count(3)
         page.locator("[data-kpi='gh-al.potline-2']").click()
         expect(page.locator("[data-detail]")).to_have_attribute("data-detail", "gh-al.potline-2")
         assert page.url == server.address + POTLINE_2
@@ -154,8 +160,9 @@ def test_everything_is_reached_by_keyboard(browser: Browser, server: CannedServe
         assert "超限" in (second.get_attribute("aria-label") or "")
         page.keyboard.press("Enter")
         expect(page.locator("[data-detail]")).to_have_attribute("data-detail", "gh-al.potline-2")
+        expect(page.locator("[data-alert]")).to_have_count(4)
         page.keyboard.press("n")
-        expect(page.locator("[data-detail]")).to_have_attribute("data-detail", "qh-fa.furnace-2")
+        expect(page.locator("[data-alert].chosen")).to_have_count(1)
         page.keyboard.press("t")
         table = page.get_by_role("table").first
         expect(table).to_contain_text("gh-al.potline-2")
@@ -229,7 +236,7 @@ def test_an_ended_session_asks_to_sign_in_over_the_kept_screen(
         server.signed_in = False
         expect(page.locator("#sign-in-title")).to_be_visible()
         expect(page.locator(".layer")).to_contain_text("会话已结束")
-        expect(page.locator("[data-kpi]")).to_have_count(6)
+        expect(page.locator("[data-kpi]")).to_have_count(8)
         page.locator("#token").fill(TOKEN)
         page.keyboard.press("Enter")
         expect(page.locator("[data-phase]")).to_have_attribute("data-phase", "live")
@@ -246,7 +253,7 @@ def test_one_failed_trend_never_empties_the_page(browser: Browser, server: Canne
     server.failing = {"/api/v1/units/"}
     with visit(browser, server, "/") as (page, _):
         expect(page.locator("[data-trend]").get_by_role("alert")).to_contain_text("读取曲线失败")
-        expect(page.locator("[data-kpi]")).to_have_count(6)
+        expect(page.locator("[data-kpi]")).to_have_count(8)
         expect(page.locator("[data-verdicts] details")).to_have_count(4)
 
 
@@ -272,6 +279,164 @@ def test_nothing_leaves_the_origin_and_nothing_is_complained_about(
         expect(page.locator("[data-trend] canvas")).to_be_visible()
         assert seen.hosts == {server.address}
         assert seen.complaints == []
+
+
+def test_an_alert_is_acknowledged_and_says_by_whom_and_when(
+    browser: Browser, server: CannedServer
+) -> None:
+    with visit(browser, server, "/") as (page, seen):
+        panel = page.locator("[data-alerts]")
+        expect(panel.locator("[data-alert]")).to_have_count(4)
+        first = panel.locator("[data-alert]").first
+        expect(first).to_contain_text("电解二系列 超强制 13\u2009350 +1.62%")
+        expect(first).to_contain_text("已送达监管")
+        expect(first).to_contain_text("回执 ")
+        expect(page.locator("[data-count='1']")).to_have_text("1")
+        expect(page.locator("[data-count='3']")).to_have_text("2")
+        mine = panel.locator("[data-unit-of='gh-al.potline-2'][data-priority='1']")
+        mine.get_by_role("button", name="确认").click()
+        expect(mine).to_contain_text("operator 14:30 确认")
+        expect(mine.get_by_role("button")).to_have_count(0)
+        expect(panel).to_contain_text("3 未确认")
+        page.locator("h1").click()
+        # What nobody has taken note of comes first once the pointer has left.
+        expect(first).to_contain_text("4 号矿热炉")
+        assert seen.complaints == []
+
+
+def test_a_refused_acknowledgement_gives_the_button_back_with_the_reason(
+    browser: Browser, server: CannedServer
+) -> None:
+    server.refusal = "The alert is not raised."
+    with visit(browser, server, "/") as (page, _):
+        first = page.locator("[data-alert]").first
+        first.get_by_role("button", name="确认").click()
+        expect(first.get_by_role("alert")).to_have_text("未确认：The alert is not raised.")
+        expect(first.get_by_role("button", name="确认")).to_be_enabled()
+
+
+def test_a_regulator_sees_alerts_and_acknowledges_none(
+    browser: Browser, server: CannedServer
+) -> None:
+    server.role = "regulator"
+    with visit(browser, server, "/") as (page, _):
+        expect(page.locator("[data-alert]")).to_have_count(4)
+        expect(page.locator("[data-alert] button")).to_have_count(0)
+        page.keyboard.press("n")
+        page.keyboard.press("a")
+        expect(page.locator("[data-alert].chosen")).to_have_count(1)
+        assert all(alert["acknowledged_at"] is None for alert in server.alerts.values())
+
+
+def test_an_alert_opens_its_unit_and_is_acknowledged_by_key(
+    browser: Browser, server: CannedServer
+) -> None:
+    with visit(browser, server, "/?lang=en") as (page, _):
+        page.locator("[data-alert][data-unit-of='qh-fa.furnace-4'] a").click()
+        expect(page.locator("[data-detail]")).to_have_attribute("data-detail", "qh-fa.furnace-4")
+        page.keyboard.press("n")
+        expect(page.locator("[data-alert].chosen")).to_have_attribute(
+            "data-unit-of", "gh-al.potline-2"
+        )
+        page.keyboard.press("N")
+        page.keyboard.press("a")
+        chosen = page.locator("[data-alert].chosen")
+        expect(chosen).to_contain_text("acknowledged by operator at 14:30")
+        expect(chosen).to_have_attribute("data-unit-of", "qh-fa.furnace-4")
+
+
+def test_a_raised_and_a_resolved_alert_arrive_by_the_stream(
+    browser: Browser, server: CannedServer
+) -> None:
+    last = list(server.alerts)[-1]
+    server.alerts[last]["state"] = "pending"
+    with visit(browser, server, "/") as (page, _):
+        row = page.locator(f"[data-alert='{last}']")
+        expect(row).to_contain_text("待成立")
+        expect(row.get_by_role("button")).to_have_count(0)
+        server.tell(last, state="firing")
+        expect(row.get_by_role("button", name="确认")).to_be_visible()
+        expect(page.locator("[data-alerts] [role='status']")).to_contain_text("新报警 P")
+        for alert in list(server.alerts):
+            server.tell(alert, state="resolved")
+        expect(page.locator("[data-no-alerts]")).to_contain_text("无未恢复报警（查于 14:3")
+        expect(page.locator("[data-count='1']")).to_have_text("0")
+
+
+def test_no_alerts_is_never_said_without_knowing(browser: Browser, server: CannedServer) -> None:
+    server.alerts = {}
+    server.failing = {"/api/v1/alerts"}
+    with visit(browser, server, "/") as (page, _):
+        panel = page.locator("[data-alerts]")
+        expect(panel.locator("[data-unknown]")).to_contain_text("报警读取失败")
+        expect(page.locator("[data-count='1']")).to_have_text("?")
+        assert "无未恢复报警" not in panel.inner_text()
+        server.failing = set()
+        expect(panel.locator("[data-no-alerts]")).to_be_visible()
+        server.stop()
+        expect(panel.locator("[data-unknown]")).to_contain_text("报警状态未知：自 14:3")
+        expect(panel.locator("[data-no-alerts]")).to_have_count(0)
+        expect(page.locator("[data-count='1']")).to_have_text("?")
+        server.start()
+        expect(panel.locator("[data-no-alerts]")).to_be_visible()
+
+
+def test_an_exceeded_limit_is_named_on_card_and_tile(
+    browser: Browser, server: CannedServer
+) -> None:
+    with visit(browser, server, "/") as (page, _):
+        for unit, grade, words in (
+            ("gh-al.potline-2", "mandatory", "超强制 13\u2009350"),
+            ("qh-fa.furnace-4", "target", "超目标 3300"),
+            ("gh-al.potline-3", "lapsed", "超目标 12\u2009750"),
+        ):
+            card = page.locator(f"[data-kpi='{unit}']")
+            expect(card.locator("[data-verdict]")).to_have_attribute("data-grade", grade)
+            expect(card.locator("[data-verdict]")).to_have_text("超限")
+            expect(card).to_contain_text(words)
+            tile = page.locator(f"[data-unit='{unit}']")
+            tile.focus()
+            assert words in (tile.get_attribute("aria-label") or "")
+            assert "P" in (tile.get_attribute("aria-label") or "")
+
+
+def test_a_site_is_chosen_alone_and_all_come_back(browser: Browser, server: CannedServer) -> None:
+    with visit(browser, server, "/") as (page, _):
+        expect(page.locator("#matrix h3")).to_have_count(3)
+        page.get_by_label("厂区").select_option("qh-fa")
+        expect(page.locator("#matrix h3")).to_have_count(1)
+        expect(page.locator("[data-kpi]")).to_have_count(4)
+        expect(page.locator("[data-alert]")).to_have_count(1)
+        assert page.url.endswith("/p/qh-fa")
+        page.get_by_label("厂区").select_option("")
+        expect(page.locator("#matrix h3")).to_have_count(3)
+
+
+def test_a_unit_of_several_indicators_shows_each(browser: Browser, server: CannedServer) -> None:
+    with visit(browser, server, "/p/dl-cem/u/dl-cem.kiln-1?lang=en") as (page, _):
+        month = page.locator("[data-detail] dl div").nth(1)
+        expect(month).to_contain_text("105.1 kgce/t")
+        page.get_by_role("button", name="Electricity of clinker").click()
+        expect(month).to_contain_text("54.8 kWh/t")
+        assert page.url.endswith("?indicator=cem.clinker.electricity&lang=en")
+        limits = page.locator("[data-verdicts] details")
+        expect(limits).to_have_attribute("data-limit", "cn.cem.clinker.electricity.level-3")
+
+
+def test_a_low_screen_shows_unit_or_verdicts_and_always_the_alerts(
+    browser: Browser, server: CannedServer
+) -> None:
+    with visit(browser, server, "/", height=760) as (page, _):
+        verdicts = page.locator("[data-verdicts]")
+        expect(verdicts).to_have_count(0)
+        page.get_by_role("button", name="各项限额判定").click()
+        expect(verdicts).to_be_visible()
+        expect(page.locator("[data-detail]")).to_have_count(0)
+        assert page.url.endswith("?tab=verdicts")
+        for row in page.locator("[data-alert]").all()[:3]:
+            box = row.bounding_box()
+            assert box is not None
+            assert box["y"] + box["height"] <= 760
 
 
 def test_the_strict_policy_is_served_and_the_page_lives_with_it(
@@ -303,7 +468,7 @@ def test_six_hundred_units_stay_within_the_node_budget(
     browser: Browser, crowded: CannedServer
 ) -> None:
     with visit(browser, crowded, "/", width=1920) as (page, seen):
-        expect(page.locator("#matrix button")).to_have_count(606)
+        expect(page.locator("#matrix button")).to_have_count(608)
         expect(page.locator("[data-trend] canvas")).to_be_visible()
         assert page.evaluate("document.querySelectorAll('*').length") <= 1500
         assert seen.complaints == []

@@ -1,6 +1,6 @@
 // Small builders for the tests.
 
-import type { PeriodItem, PeriodVerdict, UnitView } from '../src/core/wire.ts'
+import type { AlertItem, PeriodItem, PeriodVerdict, UnitView } from '../src/core/wire.ts'
 
 export const NOW = Date.parse('2026-11-21T06:30:00Z')
 
@@ -63,6 +63,33 @@ export function unit(change: Partial<UnitView> = {}): UnitView {
     live: { measured_at: '2026-11-21T06:29:59Z', power_kw: '441000', allowed_age_s: 30 },
     current: [item()],
     today: [],
+    ...change,
+  }
+}
+
+export function alert(change: Partial<AlertItem> = {}): AlertItem {
+  return {
+    id: 'a1',
+    kind: 'exceedance',
+    severity: 2,
+    state: 'firing',
+    unit: 'gh-al.potline-1',
+    indicator: 'al.liquid.ac',
+    limit: 'a.limit',
+    period: 'month',
+    period_start: '2026-11-01T00:00:00+08:00',
+    value: '13700',
+    limit_value: '13350',
+    value_unit: 'kWh/t',
+    cmp: '<=',
+    force: 'mandatory',
+    lapsed: false,
+    raised_at: '2026-11-21T06:00:00Z',
+    delivered_at: null,
+    acknowledged_at: null,
+    acknowledged_by: null,
+    resolved_at: null,
+    deliveries: [],
     ...change,
   }
 }

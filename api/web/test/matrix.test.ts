@@ -47,9 +47,17 @@ test('counts cover every unit of the site shown', () => {
   const counts = countsOf(units, { ...CHOICE, site: 'gh-al' })
   assert.equal(counts.units, 4)
   assert.equal(counts.by.exceeds, 1)
-  assert.equal(counts.mandatory, 1)
+  assert.equal(counts.grades.mandatory, 1)
   assert.equal(counts.by.within, 3)
 })
+
+const three = [
+  unit(),
+  unit({ unit: 'gh-al.potline-2' }),
+  unit({ unit: 'qh-fa.furnace-1', site: 'qh-fa' }),
+  unit({ unit: 'qh-fa.furnace-2', site: 'qh-fa' }),
+  unit({ unit: 'qh-ce.kiln-1', site: 'qh-ce' }),
+]
 
 function many(count: number): ReturnType<typeof groupsOf> {
   const pots = Array.from({ length: count }, (_, n) =>
@@ -79,6 +87,23 @@ test('six hundred tiles neither overlap nor leave the sheet', () => {
 test('few units get large tiles, many get small ones', () => {
   assert.equal(layoutOf(many(1), 1270, 800, 1).tiles.at(-1)?.size, 'xl')
   assert.equal(layoutOf(many(600), 1270, 800, 1).tiles.at(-1)?.size, 's')
+})
+
+test('groups of few units share a row where they fit whole, else begin a new one', () => {
+  const wide = layoutOf(groupsOf(three, CHOICE), 1270, 800, 1)
+  assert.equal(wide.tiles.at(-1)?.size, 'xl')
+  assert.deepEqual(new Set(wide.headings.map((heading) => heading.y)), new Set([0]))
+  assert.ok((wide.headings[1]?.x ?? 0) >= (wide.tiles[1]?.x ?? 0) + (wide.tiles[1]?.w ?? 0))
+  const narrow = layoutOf(groupsOf(three, CHOICE), 360, 800, 1)
+  assert.deepEqual(
+    narrow.headings.map((heading) => heading.x),
+    [0, 0, 0],
+  )
+  for (const layout of [wide, narrow]) {
+    assert.equal(new Set(layout.tiles.map((tile) => `${tile.x} ${tile.y}`)).size, three.length)
+    const rows = layout.tiles.map((tile) => tile.row)
+    assert.deepEqual(rows, [...rows].sort())
+  }
 })
 
 test('arrows move to the neighbour and stop at the edge', () => {

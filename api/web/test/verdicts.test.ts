@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { deviation, judge, leading } from '../src/core/verdicts.ts'
+import { deviation, gradeOf, gravest, isAbnormal, judge, leading } from '../src/core/verdicts.ts'
 import { item, NOW, unit, verdict } from './make.ts'
 
 const MANDATORY = verdict()
@@ -61,17 +61,48 @@ test('a unit without fresh data is never normal', () => {
   assert.equal(judge(unit({ live: never }), 'month', NOW).standing, 'stale')
 })
 
-test('exceeding a reference or a lapsed limit is told apart from one that binds', () => {
-  const over = { verdict: 'exceeds' } as const
-  const made = item({
-    verdicts: [
-      MANDATORY,
-      { ...TARGET, ...over },
-      verdict({ limit: 'r', force: 'reference', ...over }),
-      verdict({ limit: 'x', force: 'target', lapsed: true, ...over }),
-    ],
-  })
-  const judged = judge(unit({ current: [made] }), 'month', NOW)
-  assert.equal(judged.alsoExceeds, 1)
-  assert.equal(judged.notedExceeds, 2)
+const OVER = { verdict: 'exceeds' } as const
+const REFERENCE = verdict({ limit: 'r', force: 'reference', limit_value: '12900', ...OVER })
+const LAPSED = { ...TARGET, lapsed: true, ...OVER }
+
+test('a unit over a target is drawn as exceeding, its bar still centred on the mandatory limit', () => {
+  const judged = judge(
+    unit({ current: [item({ verdicts: [MANDATORY, { ...TARGET, ...OVER }, LAPSED, REFERENCE] })] }),
+    'month',
+    NOW,
+  )
+  assert.equal(judged.standing, 'exceeds')
+  assert.equal(judged.grade, 'target')
+  assert.equal(judged.over?.limit, 'b')
+  assert.equal(judged.verdict?.limit, 'a.limit')
+  assert.equal(judged.notedExceeds, 1)
+})
+
+test('a lapsed target is still seen, and told apart from one in force', () => {
+  const judged = judge(unit({ current: [item({ verdicts: [MANDATORY, LAPSED] })] }), 'month', NOW)
+  assert.equal(judged.standing, 'exceeds')
+  assert.equal(judged.grade, 'lapsed')
+})
+
+test('a mandatory limit outweighs every target, of equals the strictest is named', () => {
+  const strict = { ...TARGET, limit: 'strict', limit_value: '12000', ...OVER }
+  const made = item({ verdicts: [{ ...TARGET, ...OVER }, strict, MANDATORY] })
+  assert.equal(gravest(made)?.limit, 'strict')
+  const both = item({ verdicts: [strict, { ...MANDATORY, ...OVER }] })
+  assert.equal(gravest(both)?.limit, 'a.limit')
+  assert.equal(gradeOf({ force: 'brand_new' }), 'reference')
+})
+
+test('exceeding only references is noted without colour', () => {
+  const judged = judge(unit({ current: [item({ verdicts: [MANDATORY, REFERENCE] })] }), 'month', NOW)
+  assert.equal(judged.standing, 'within')
+  assert.equal(judged.over, undefined)
+  assert.equal(judged.notedExceeds, 1)
+})
+
+test('an exceedance on another indicator of the unit is not overlooked', () => {
+  const other = item({ indicator: 'other', verdicts: [verdict(OVER)] })
+  const judged = judge(unit({ current: [item(), other] }), 'month', NOW)
+  assert.equal(judged.standing, 'within')
+  assert.ok(judged.elsewhere && isAbnormal(judged))
 })

@@ -44,7 +44,10 @@ export interface Tile {
 }
 export interface Heading {
   readonly group: Group
+  readonly x: number
   readonly y: number
+  /** The width of its first row of tiles, which its text must keep to. */
+  readonly w: number
 }
 export interface Layout {
   readonly scale: number
@@ -97,35 +100,88 @@ function place(
 ): Layout {
   const tiles: Tile[] = []
   const headings: Heading[] = []
-  let y = 0
-  let row = 0
-  for (const group of groups) {
-    const size = isFew(group) ? sizes[0] : sizes[1]
-    const alike = groups.filter((other) => isFew(other) === isFew(group))
-    const largest = alike.reduce((most, other) => Math.max(most, other.members.length), 0)
+  const sheet = { tiles, headings, y: 0, row: 0 }
+  const largest = groups.reduce((most, one) => Math.max(most, isFew(one) ? 0 : one.members.length), 0)
+  for (const run of runsOf(groups)) {
+    const few = isFew(run[0] ?? EMPTY_GROUP)
+    const size = few ? sizes[0] : sizes[1]
     const measure = scaled(MEASURES[size], scale)
-    const columns = columnsFor(width, measure, largest)
-    const share = (width - (columns - 1) * measure.gap) / columns
-    const wide = Math.floor(Math.min(measure.max, share))
-    headings.push({ group, y })
-    y += HEADING * scale
+    const columns = few ? columnsOfRun(run, width, measure) : columnsFor(width, measure, largest)
+    fill(sheet, run, { size, measure, columns, width, scale })
+  }
+  return { scale, width, height: Math.ceil(sheet.y), tiles, headings }
+}
+
+const EMPTY_GROUP: Group = { key: '', site: '', parent: null, members: [] }
+
+/** Neighbouring groups of few units share rows; any other group stands alone. */
+function runsOf(groups: readonly Group[]): Group[][] {
+  const runs: Group[][] = []
+  for (const group of groups) {
+    const last = runs.at(-1)
+    const before = last?.at(-1)
+    if (last && before && isFew(before) && isFew(group)) last.push(group)
+    else runs.push([group])
+  }
+  return runs
+}
+
+function columnsOfRun(run: readonly Group[], width: number, measure: Measure): number {
+  const most = Math.max(1, Math.floor((width + measure.gap) / (measure.min + measure.gap)))
+  const total = run.reduce((sum, group) => sum + group.members.length, 0)
+  if (total <= most) return columnsFor(width, measure, total)
+  const largest = run.reduce((found, group) => Math.max(found, group.members.length), 0)
+  return run.length === 1 || largest > most ? columnsFor(width, measure, largest) : most
+}
+
+interface Sheet {
+  readonly tiles: Tile[]
+  readonly headings: Heading[]
+  y: number
+  row: number
+}
+interface Grid {
+  readonly size: Size
+  readonly measure: Measure
+  readonly columns: number
+  readonly width: number
+  readonly scale: number
+}
+
+/** Fills rows from the left; a group begins on the row before it where it fits there whole. */
+function fill(sheet: Sheet, run: readonly Group[], grid: Grid): void {
+  const { measure, columns, scale } = grid
+  const share = (grid.width - (columns - 1) * measure.gap) / columns
+  const wide = Math.floor(Math.min(measure.max, share))
+  const across = (column: number): number => Math.round(column * (wide + measure.gap))
+  const line = measure.high + measure.gap
+  let used = columns
+  let top = sheet.y
+  for (const group of run) {
+    const many = group.members.length
+    if (used + many > columns) {
+      used = 0
+      top = sheet.y
+      sheet.row = (sheet.tiles.at(-1)?.row ?? -1) + 1
+      sheet.y += HEADING * scale + Math.ceil(many / columns) * line + GROUP_GAP * scale
+    }
+    const first = used
+    const room = Math.min(many, columns) * (wide + measure.gap) - measure.gap
+    sheet.headings.push({ group, x: across(first), y: top, w: room })
     group.members.forEach((at, n) => {
-      const line = Math.floor(n / columns)
-      tiles.push({
+      const down = Math.floor(n / columns)
+      sheet.tiles.push({
         at,
-        x: Math.round((n % columns) * (wide + measure.gap)),
-        y: Math.round(y + line * (measure.high + measure.gap)),
+        x: across(first + (n % columns)),
+        y: Math.round(top + HEADING * scale + down * line),
         w: wide,
         h: Math.round(measure.high),
-        row: row + line,
-        size,
+        row: sheet.row + down,
+        size: grid.size,
       })
     })
-    const lines = Math.ceil(group.members.length / columns)
-    row += lines
-    y += lines * (measure.high + measure.gap) + GROUP_GAP * scale
+    used += many
   }
-  return { scale, width, height: Math.ceil(y), tiles, headings }
 }
 
 function scaled(measure: Measure, scale: number): Measure {
