@@ -176,6 +176,7 @@ def test_everything_is_reached_by_keyboard(browser: Browser, server: CannedServe
         page.keyboard.press("?")
         expect(page.get_by_role("dialog")).to_be_visible()
         page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_be_hidden()
         page.keyboard.press("d")
         expect(page.locator("html")).to_have_attribute("data-theme", "dark")
 
