@@ -97,6 +97,8 @@ def facts(service: Service, folder: Path) -> tuple[set[str], set[str]]:
             " where site = %s",
             simulated.site,
         )
+        if not rows:
+            return {f"any of {simulated.site}"}, stored
         first_us = min(int(row[1]) for row in rows)
         stored |= {row[0] for row in rows if int(row[1]) < until_us}
         happened |= {fact.id for fact in simulated.facts(first_us, until_us)}
