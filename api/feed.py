@@ -25,7 +25,6 @@ from store import alerts, results
 from store import connection as connections
 from store.results import Result
 
-CHANNEL: Final = "danhao_live"
 POLL_S: Final = 1.0
 SILENT_POLL_S: Final = 3.0  # while notifications come they set the pace
 # A change number may be committed after a higher one: what the numbers missed is read again.
@@ -67,7 +66,7 @@ class Feed:
                 async with await AsyncConnection.connect(
                     url, autocommit=True, **parameters
                 ) as connection:
-                    await connection.execute(f"listen {CHANNEL}")
+                    await results.listen(connection)
                     attempt = 0
                     async for _ in connection.notifies():
                         self._notified_at = self._shared.ticks()

@@ -181,7 +181,6 @@ class Calculator:
             low, high = begin_us, end_us + (point.interval_us or 0)
         elif point.rated_power_kw is not None:
             low, high = low - point.max_gap_us, high + point.max_gap_us
-        low = max(low, periods.slot_start(low))
         return periods.slot_start(low), periods.slot_start(high - 1) + SLOT_US
 
     def _near(self, point_id: int, begin_us: int, end_us: int) -> tuple[int | None, int | None]:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 KINDS: Final = (Period.HOUR, Period.SHIFT, Period.DAY, Period.MONTH, Period.YEAR)
 REFRESH_S: Final = 15.0  # how often open periods are computed without new data
 PAUSE_S: Final = 1.0  # between passes, so that NOTIFY comes at most once a second
-CHANNEL: Final = "danhao_live"
 
 
 class Evaluator:
@@ -90,7 +89,7 @@ class Evaluator:
     async def notify(self) -> None:
         """Tell the live stream that there may be something new, outside any write transaction."""
         async with self._pool.connection() as connection:
-            await connection.execute(f"notify {CHANNEL}")
+            await results.announce(connection)
 
     async def _evaluate(
         self,

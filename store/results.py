@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from psycopg import sql
+
 from core import periods
 from core.clock import from_us, to_us
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
 MOST_MARKS: Final = 5_000
+CHANNEL: Final = sql.Identifier("danhao_live")  # who listens looks for what has changed
 MOST_CLOSINGS: Final = 1_000
 _COLUMNS: Final = (
     "result, unit, indicator, period, period_start, period_end, closed, version, figures,"
@@ -123,6 +126,16 @@ async def extent(
     )
     row = await cursor.fetchone()
     return None if row is None or row[0] is None else (to_us(row[0]), to_us(row[1]))
+
+
+async def announce(connection: AsyncConnection[Any]) -> None:
+    """Tell who listens that there may be something new; never inside a write's transaction."""
+    await connection.execute(sql.SQL("notify {}").format(CHANNEL))
+
+
+async def listen(connection: AsyncConnection[Any]) -> None:
+    """Hear of every announcement on this connection."""
+    await connection.execute(sql.SQL("listen {}").format(CHANNEL))
 
 
 async def overdue(connection: AsyncConnection[Any], now: datetime) -> list[tuple[str, int, int]]:
