@@ -74,7 +74,9 @@ def test_no_unfinished_marks_are_left() -> None:
 
 
 def test_sql_lives_in_store_only() -> None:
-    sql = re.compile(r"""["'](select|insert into|update|delete from|listen|notify)\s""", re.IGNORECASE)
+    sql = re.compile(
+        r"""["'](select|insert into|update|delete from|listen|notify)\s""", re.IGNORECASE
+    )
     found = [
         f"{path.relative_to(ROOT)}:{number}"
         for path in modules()
