@@ -11,22 +11,22 @@ import base64
 import binascii
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
-from itertools import accumulate, pairwise
+from itertools import accumulate
+from operator import attrgetter, sub
 from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.message import DecodeError
 
 from core import names
 from core.errors import Misconfigured, Rejected
-from core.quality import Quality
 from core.wire_pb2 import Envelope, Packet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -40,9 +40,11 @@ MOST_EPOCH_CHARS: Final = 64
 MOST_STORE_CHARS: Final = 64
 MOST_RECEIPT_BYTES: Final = 16 << 10  # 100 ranges of two 19-digit numbers and the rest fit
 MOST_STATUS_BYTES: Final = 4 << 10
+MOST_TROUBLES: Final = 20  # kinds that one status names
 MOST_SEQUENCE: Final = (1 << 63) - 1  # what the store's bigint holds
 KEY_PREFIX: Final = "ed25519:"
 _NO_VALUE: Final = float("nan")
+_MEASURED: Final = attrgetter("measured_us")
 
 
 def is_json(payload: bytes) -> bool:
@@ -84,24 +86,26 @@ def header(*, agent: str, epoch: str, sequence: int, oldest: int, sent_us: int) 
 
 def columns(readings: Sequence[Reading], counters: Collection[str] = ()) -> bytes:
     """Return the fields of an envelope that hold its readings, in the order `encode` promises."""
-    counts = [r for r in readings if _is_count(r, counters)]
-    values = [r for r in readings if not _is_count(r, counters)]
-    counts.sort(key=_by_time)
-    values.sort(key=_by_time)
-    rows = counts + values
+    counts: list[Reading] = []
+    others: list[Reading] = []
+    for reading in readings:
+        (counts if _is_count(reading, counters) else others).append(reading)
+    counts.sort(key=_MEASURED)
+    others.sort(key=_MEASURED)
+    rows = counts + others
     if not rows:
         return b""
-    index: dict[str, int] = {}
-    times = [r.measured_us for r in rows]
-    all_good = all(r.quality is Quality.GOOD for r in rows)
+    # Whole columns by C, not row by row: an agent packs thousands of readings a second.
+    points, times, values, qualities = zip(*rows, strict=True)
+    index = {point: number for number, point in enumerate(dict.fromkeys(points))}
     return Envelope(
-        point=[index.setdefault(r.point, len(index)) for r in rows],
+        point=map(index.__getitem__, points),
         points=index,
         base_us=times[0],
-        dt_us=[0, *(after - before for before, after in pairwise(times))],
-        count=[0 if r.value is None else int(r.value) for r in counts],
-        value=[_NO_VALUE if r.value is None else r.value for r in values],
-        quality=[] if all_good else [int(r.quality) for r in rows],
+        dt_us=(0, *map(sub, times[1:], times)),
+        count=[0 if value is None else int(value) for value in values[: len(counts)]],
+        value=[_NO_VALUE if value is None else value for value in values[len(counts) :]],
+        quality=map(int, qualities) if any(qualities) else (),
     ).SerializeToString()
 
 
@@ -186,12 +190,18 @@ def signer(pem: bytes) -> tuple[Sign, str]:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What is durable of an epoch: all up to `committed` but for `missing` (inclusive)."""
+    """What is durable of an epoch: all up to `committed` but for `missing` (inclusive).
+
+    Beside it, where the receipt answers a status: the store's clock, and that status' own `at`,
+    from which an agent learns how far its clock is off. Both may be absent.
+    """
 
     store: str
     epoch: str
     committed: int
     missing: tuple[tuple[int, int], ...] = ()
+    at: datetime | None = field(default=None, compare=False)
+    status_at: datetime | None = field(default=None, compare=False)
 
     def covers(self, sequence: int) -> bool:
         """Tell whether the envelope of this sequence is durable in that store."""
@@ -210,8 +220,13 @@ class Receipt:
                 "epoch": self.epoch,
                 "committed": self.committed,
                 "missing": [list(span) for span in self.missing],
+                **{name: instant(told) for name, told in self._clock()},
             }
         )
+
+    def _clock(self) -> list[tuple[str, datetime]]:
+        told = (("at", self.at), ("status_at", self.status_at))
+        return [(name, at) for name, at in told if at is not None]
 
     @staticmethod
     def from_json(payload: bytes) -> Receipt:
@@ -223,6 +238,8 @@ class Receipt:
                 _text(data["epoch"]),
                 _whole(data["committed"]),
                 tuple((_whole(first), _whole(last)) for first, last in data.get("missing", [])),
+                _instant_or_none(data.get("at")),
+                _instant_or_none(data.get("status_at")),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise Rejected(f"the receipt is unreadable: {error!r}", "unreadable") from error
@@ -261,7 +278,11 @@ class AgentState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What an agent says of itself, retained, and its last will: depth counts envelopes waiting."""
+    """What an agent says of itself, retained, and its last will: depth counts envelopes waiting.
+
+    `clock_offset_ms` is how far its clock is ahead of the server's. `troubles` counts, by the names
+    in docs/wire.md, what a person should hear of.
+    """
 
     state: AgentState
     at: datetime
@@ -269,9 +290,10 @@ class Status:
     depth: int
     oldest_at: datetime | None = None
     clock_offset_ms: float | None = None
+    troubles: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> bytes:
-        """Return the payload of `…/status`."""
+        """Return the payload of `…/status`; `troubles` only where there are any."""
         return _dump(
             {
                 "state": self.state.value,
@@ -280,6 +302,7 @@ class Status:
                 "depth": self.depth,
                 "oldest_at": None if self.oldest_at is None else instant(self.oldest_at),
                 "clock_offset_ms": self.clock_offset_ms,
+                **({"troubles": dict(self.troubles)} if self.troubles else {}),
             }
         )
 
@@ -297,6 +320,7 @@ class Status:
                 _whole(data.get("depth", 0)),
                 None if oldest is None else parse_instant(oldest),
                 None if offset is None else _number(offset),
+                _troubles(data.get("troubles")),
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise Rejected(f"the status is unreadable: {error!r}", "unreadable") from error
@@ -317,14 +341,26 @@ def parse_instant(text: object) -> datetime:
     return at.astimezone(UTC)
 
 
+def _troubles(value: object) -> dict[str, int]:
+    """Read the troubles that are counts; what else stands there is left out."""
+    if not isinstance(value, dict):
+        return {}
+    counts = {name: count for name, count in value.items() if type(count) is int and count >= 0}
+    return dict(list(counts.items())[:MOST_TROUBLES])
+
+
+def _instant_or_none(text: object) -> datetime | None:
+    """Read an instant that may be left out: whatever else stands there is none."""
+    try:
+        return parse_instant(text)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
 def _is_count(reading: Reading, counters: Collection[str]) -> bool:
     if reading.value is None:
         return reading.point in counters
     return isinstance(reading.value, int)
-
-
-def _by_time(reading: Reading) -> int:
-    return reading.measured_us
 
 
 def _fault(envelope: Envelope) -> str:

@@ -1,10 +1,10 @@
-"""Store-and-forward: a bounded queue of envelopes on disk that a receipt marks and age empties.
+"""Store-and-forward: a bounded queue of envelopes on disk that receipts mark and age empties.
 
 Promises: what `append` returned survives a kill or a power cut; sequences start at 1 and grow by
 exactly 1 in an epoch, the life of one file; nothing is deleted because it was sent or received,
-only by age and size, oldest first, and what goes unreceived is counted as lost (design 4.2).
+only by age and size (design 4.2). When it is full, what every destination has received goes first,
+oldest first; only then the oldest that some destination lacks, which is counted as lost.
 
-Progress is kept in memory at once and written with the next append: losing it costs repeats only.
 All methods may be called from any thread; a lock makes them one after another.
 """
 
@@ -13,372 +13,433 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from core import wire
 from core.errors import Rejected, Retryable
-from edge import outboxfile
-from edge.outboxstate import State, present_progress, progress_of, read_state
-from edge.progress import Progress, advance
+from core.progress import Spans, merged, minus
+from edge import outboxfallback, outboxfile, outboxstate
+from edge.outboxdb import BrokenError, Database, FullError
+from edge.outboxfile import ROW_BYTES, WornError
+from edge.outlet import Outlet, Shelf
+from edge.progress import compact, holds, received_by_all
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from core.reading import Reading
-    from core.wire import Receipt
+    from edge.outboxstate import State
 
 log = logging.getLogger(__name__)
 
 MOST_BODY_BYTES: Final = wire.MOST_PAYLOAD_BYTES - 1_024  # header, signature and key go before
-ROW_BYTES: Final = 64  # what SQLite keeps beside a body
-MOST_STORES: Final = 16
 MOST_TRIM_ROWS: Final = 10_000  # of one transaction
-
-
-class News(StrEnum):
-    """What a receipt changed."""
-
-    NOTHING = "nothing"
-    PROGRESS = "progress"
-    NEW_STORE = "new_store"
-    NEW_EPOCH = "new_epoch"
+MOST_PLACED_ROWS: Final = 500  # of one transaction
+FREED_BYTES: Final = 1 << 20  # at once where the disk is full, so that the next appends fit too
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """One envelope of the outbox: `body` is its columns as wire.columns wrote them."""
+class Withheld:
+    """Why an envelope waits for the clock: the machine's boot, and the time since then."""
 
-    sequence: int
-    kept_us: int
-    rows: int
-    body: bytes
+    boot: str
+    up_us: int
 
 
 class Outbox:
-    """The queue of one agent; open it once per process."""
+    """The queue of one agent; open it once per process. Without a path it is in memory only."""
 
-    def __init__(self, path: Path, *, most_bytes: int, keep_us: int) -> None:
-        self._path = path
-        self._most_bytes = most_bytes
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        most_bytes: int,
+        keep_us: int,
+        destinations: Sequence[str] = ("main",),
+    ) -> None:
         self._keep_us = keep_us
-        self._guard = threading.RLock()
-        self._file_lock = outboxfile.FileLock(path)
-        self._file_lock.take()
-        self.write_errors = 0
-        self._epoch = ""
+        self._most_bytes = most_bytes
         self._bytes = 0
-        self._progress = Progress("")
-        self._progress_us = 0
-        self._unsaved = False
+        self._shelf = Shelf()
+        self._worn_since_us: int | None = None
+        self._disk: Database | None = None
+        self._database = Database(path, most_bytes)
+        self._reserve = None if path is None else outboxfile.Reserve(path)
         try:
-            self._open()
+            with self._database.reading():
+                self._read_shelf()
+                self._outlets = {
+                    name: Outlet(name, self._database, self._shelf, self._renumber)
+                    for name in destinations
+                }
+            self._database.renewed = self._load
+            self.reserve()
         except BaseException:
-            self._file_lock.release()
+            self._database.close()
             raise
 
     @property
     def epoch(self) -> str:
         """Return the id of this outbox's life."""
-        return self._epoch
+        return self._shelf.epoch
+
+    @property
+    def write_errors(self) -> int:
+        """Return how many transactions the disk refused since the process began."""
+        return self._database.write_errors
+
+    @property
+    def in_memory(self) -> bool:
+        """Tell whether what is kept ends with this process."""
+        return self._database.in_memory
+
+    def outlet(self, destination: str) -> Outlet:
+        """Return one destination's end."""
+        return self._outlets[destination]
 
     def close(self) -> None:
         """Write what is not yet written and let the file go."""
-        with self._guard:
+        with self._database.guard:
             try:
-                with self._transaction():
-                    self._save_progress()
+                with self._changing():
+                    pass
             except Retryable:
                 log.warning("outbox: progress was not written: the next start sends repeats")
-            self._connection.close()
-            self._file_lock.release()
+            for database in (self._database, self._disk):
+                if database is not None:
+                    database.close()
 
     def append(
-        self, readings: Sequence[Reading], now_us: int, counters: Collection[str] = ()
+        self,
+        readings: Sequence[Reading],
+        now_us: int,
+        counters: Collection[str] = (),
+        withheld: Withheld | None = None,
     ) -> int:
         """Keep readings as one envelope; returns its sequence once it is on disk.
 
         Raises Retryable where the disk refuses (the caller still has the readings) and Rejected
-        `too_large` where they would not fit one payload.
+        `too_large` where they would not fit one payload. What is withheld is sent after `place`.
         """
         body = wire.columns(readings, counters)
         if len(body) > MOST_BODY_BYTES:
             raise Rejected(f"{len(readings)} readings do not fit one envelope", "too_large")
-        with self._guard:
+        kept = outboxfile.packed(body)
+        with self._database.guard:
             try:
-                return self._append(body, len(readings), now_us)
-            except _BrokenError:
-                self._start_over()
-                return self._append(body, len(readings), now_us)
+                sequence = self._append(kept, len(readings), now_us, withheld)
+            except BrokenError:
+                sequence = self._append(kept, len(readings), now_us, withheld)
+            except WornError:
+                if not self._is_lost(now_us):
+                    raise
+                self._leave_disk()
+                sequence = self._append(kept, len(readings), now_us, withheld)
+            self._worn_since_us = None
+            return sequence
 
-    def peek(self, after: int, most: int, most_bytes: int = 4 << 20) -> list[Held]:
-        """Return envelopes beyond `after` that the present store does not hold, oldest first."""
-        found: list[Held] = []
-        size = 0
-        with self._reading():
-            for first, last in self._progress.waiting():
-                rows = self._connection.execute(
-                    "SELECT sequence, kept_us, rows, body FROM envelope"
-                    " WHERE sequence BETWEEN ? AND ? AND aside = 0 ORDER BY sequence LIMIT ?",
-                    (max(first, after + 1), last, most - len(found)),
-                )
-                for row in rows:
-                    held = Held(*row)
-                    size += len(held.body)
-                    if found and size > most_bytes:
-                        return found
-                    found.append(held)
-                if len(found) >= most:
-                    break
-        return found
-
-    def oldest(self) -> int:
-        """Return the lowest sequence still held, the next one where none is."""
-        with self._reading():
-            (lowest,) = self._connection.execute("SELECT min(sequence) FROM envelope").fetchone()
-            return self._last() + 1 if lowest is None else int(lowest)
-
-    def covers(self, sequence: int) -> bool:
-        """Tell whether the present store holds that envelope."""
-        return self._progress.covers(sequence)
-
-    def apply(self, receipt: Receipt, now_us: int) -> News:
-        """Note what a store says it holds; deletes nothing."""
-        with self._reading():
-            if receipt.epoch != self._epoch:
-                return News.NOTHING
-            if receipt.committed > self._last():
-                # The store knows more of this epoch than the file does: the file is an old copy,
-                # and its next numbers would be taken for old ones.
-                self._renumber()
-                return News.NEW_EPOCH
-            known = self._progress if self._progress.store == receipt.store else None
-            if known is None:
-                known = progress_of(self._connection, receipt.store)
-            before = self._progress.store
-            changed_store = receipt.store != before
-            told = advance(known, receipt)
-            if told is None and not changed_store:
-                return News.NOTHING
-            self._progress = told or known or self._progress
-            self._progress_us = now_us
-            self._unsaved = True
-            if not changed_store or not before:
-                return News.PROGRESS
-            self._put_back()
-            return News.NEW_STORE
-
-    def set_aside(self, sequence: int) -> None:
-        """Keep an envelope without sending it any more, and count it."""
-        with self._guard, self._transaction():
-            changed = self._connection.execute(
-                "UPDATE envelope SET aside = 1 WHERE sequence = ? AND aside = 0", (sequence,)
-            ).rowcount
-            self._count("set_aside", changed)
-
-    def _put_back(self) -> None:
-        """Send again what was set aside: another store may take it."""
-        with self._transaction():
-            self._connection.execute("UPDATE envelope SET aside = 0 WHERE aside = 1")
+    def newest_us(self) -> int | None:
+        """Return when the newest envelope was kept, None where there is none."""
+        with self._database.reading():
+            row = self._database.execute(
+                "SELECT kept_us FROM envelope WHERE sequence = ?", (self._shelf.last,)
+            ).fetchone()
+            return None if row is None else int(row[0])
 
     def trim(self, now_us: int) -> int:
-        """Delete envelopes beyond the age to keep; returns how many went unreceived."""
-        with self._guard, self._transaction():
-            self._save_progress()
-            row = self._connection.execute(
+        """Delete envelopes beyond the age to keep; returns how many went unreceived.
+
+        To be called only while the clock is right: a wrong year would empty the outbox.
+        """
+        with self._database.guard, self._changing():
+            lost_before = self._lost()
+            row = self._database.execute(
                 "SELECT sequence FROM envelope WHERE kept_us >= ? ORDER BY sequence LIMIT 1",
                 (now_us - self._keep_us,),
             ).fetchone()
-            below = self._last() + 1 if row is None else int(row[0])
-            return self._drop_below(below)
+            below = self._shelf.last + 1 if row is None else int(row[0])
+            waiting = self._database.execute(
+                "SELECT min(sequence) FROM withheld WHERE boot != ''"
+            ).fetchone()[0]
+            below = below if waiting is None else min(below, waiting)
+            self._drop(((self._shelf.first, below - 1),), None)
+            return self._lost() - lost_before
+
+    def reserve(self) -> None:
+        """Set disk space aside for a full disk, where there is some."""
+        if self._reserve is not None:
+            self._reserve.take()
+
+    def place(self, boot: str, at_boot_us: int, shift: Callable[[bytes, int], bytes]) -> int:
+        """Let go what this boot withheld, stamped by the time since then; returns how many.
+
+        `at_boot_us` is the instant of the boot by the clock that is now right; `shift` moves a
+        body's instants by microseconds and says that they are uncertain.
+        """
+        done = 0
+        while True:
+            with self._changing():
+                rows = self._database.execute(
+                    "SELECT sequence, kept_us, up_us, body FROM withheld JOIN envelope"
+                    " USING (sequence) WHERE boot = ? ORDER BY sequence LIMIT ?",
+                    (boot, MOST_PLACED_ROWS),
+                ).fetchall()
+                for sequence, kept_us, up_us, kept in rows:
+                    self._place_one(sequence, kept, kept_us, at_boot_us + up_us - kept_us, shift)
+                gone = compact(row[0] for row in rows)
+                self._shelf.withheld = minus(self._shelf.withheld, gone)
+            done += len(rows)
+            if len(rows) < MOST_PLACED_ROWS:
+                return done
+
+    def abandon(self, boot: str) -> int:
+        """Give up what another boot withheld: nothing tells when it was measured any more."""
+        with self._changing():
+            changed = self._database.execute(
+                "UPDATE withheld SET boot = '' WHERE boot NOT IN ('', ?)", (boot,)
+            ).rowcount
+            self._database.count("unplaceable", changed)
+        if changed:
+            log.error("outbox: %d envelopes were measured by a wrong clock: never sent", changed)
+        return changed
 
     def state(self) -> State:
-        """Return how the outbox stands."""
-        with self._reading():
-            return read_state(self._connection, self._progress)
+        """Return how the outbox stands; cheap enough for every status."""
+        with self._database.reading():
+            return outboxstate.read(
+                self._database, self._shelf, self._bytes, tuple(self._outlets.values())
+            )
 
-    def _open(self) -> None:
-        self._connection, aside = outboxfile.open_file(self._path, self._most_bytes)
-        execute = self._connection.execute
-        (self._epoch,) = execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
-        (self._bytes,) = execute(
-            f"SELECT coalesce(sum(length(body) + {ROW_BYTES}), 0) FROM envelope"  # noqa: S608 - a number
-        ).fetchone()
-        self._progress = present_progress(self._connection)
-        self._unsaved = False
-        if aside is not None:
-            log.error("outbox: the file was damaged: kept as %s, a new epoch begins", aside)
-            with self._transaction():
-                self._count("corrupt_files", len(outboxfile.corrupt_files(self._path)))
+    def _is_lost(self, now_us: int) -> bool:
+        """Tell whether the disk has refused for so long that waiting for it costs readings."""
+        if self._worn_since_us is None or now_us < self._worn_since_us:
+            self._worn_since_us = now_us
+        return now_us - self._worn_since_us >= outboxfallback.PATIENCE_US
 
-    def _start_over(self) -> None:
-        """Set the open file aside, as it turned out to be damaged, and begin a new epoch."""
-        self._connection.close()
-        aside = outboxfile.set_aside(self._path)
-        log.error("outbox: the file is damaged: kept as %s, a new epoch begins", aside)
-        self._open()
-        with self._transaction():
-            self._count("corrupt_files", len(outboxfile.corrupt_files(self._path)))
+    def _leave_disk(self) -> None:
+        """Go on in memory, under a new epoch: numbers that no disk keeps must never be given twice.
 
-    def _append(self, body: bytes, rows: int, now_us: int) -> int:
+        What waits is taken along as far as it can be read and fits; the file stays as it is.
+        """
+        self._disk, self._reserve = self._database, None
+        lacking = merged(s for each in self._outlets.values() for s in each.waiting())
+        withheld = self._shelf.withheld
+        self._most_bytes = outboxfallback.MOST_MEMORY_BYTES
+        self._database = outboxfallback.memory_of(self._disk, merged((*lacking, *withheld)))
+        self._database.renewed = self._load
+        for outlet in self._outlets.values():
+            outlet.move(self._database)
+        self._load()
+        log.error("outbox: the disk takes no writes: going on in memory until the next start")
+
+    def _load(self) -> None:
+        """Read everything anew: the file is another one, or its numbers are."""
+        self._read_shelf()
+        for outlet in self._outlets.values():
+            outlet.load()
+
+    def _read_shelf(self) -> None:
+        outboxstate.read_shelf(self._database, self._shelf)
+        self._bytes = outboxstate.whole(self._database.meta("bytes"))
+
+    def _append(self, kept: bytes, rows: int, now_us: int, withheld: Withheld | None) -> int:
         try:
-            return self._insert(body, rows, now_us)
-        except _FullError:
-            if not self._at_page_limit(len(body)):
+            return self._insert(kept, rows, now_us, withheld)
+        except FullError:
+            if not self._make_room(len(kept)):
                 raise
-        # The bound of the file was reached before that of the accounting: make room and go on.
-        with self._transaction():
-            self._free(max(2 * len(body), self._most_bytes // 16))
-        return self._insert(body, rows, now_us)
+        return self._insert(kept, rows, now_us, withheld)
 
-    def _insert(self, body: bytes, rows: int, now_us: int) -> int:
-        size = len(body) + ROW_BYTES
-        with self._transaction():
-            self._free(self._bytes + size - self._most_bytes)
-            self._save_progress()
-            sequence = self._connection.execute(
-                "INSERT INTO envelope (kept_us, rows, body) VALUES (?, ?, ?)", (now_us, rows, body)
+    def _insert(self, kept: bytes, rows: int, now_us: int, withheld: Withheld | None) -> int:
+        length = len(kept) + ROW_BYTES
+        with self._changing():
+            self._free(self._bytes + length - self._most_bytes)
+            sequence = self._database.execute(
+                "INSERT INTO envelope (kept_us, rows, body) VALUES (?, ?, ?)", (now_us, rows, kept)
             ).lastrowid
-        self._bytes += size
-        assert sequence is not None  # noqa: S101 - an INSERT has a row id
+            assert sequence is not None  # noqa: S101 - an INSERT has a row id
+            if withheld is not None:
+                self._database.execute(
+                    "INSERT INTO withheld VALUES (?, ?, ?)",
+                    (sequence, withheld.boot, withheld.up_us),
+                )
+                alone = ((sequence, sequence),)
+                self._shelf.withheld = merged((*self._shelf.withheld, *alone))
+            self._bytes += length
+            self._shelf.last = sequence
         return sequence
 
+    def _make_room(self, size_bytes: int) -> bool:
+        """Free space after a refusal; tell whether there is reason to try once more."""
+        if self._database.at_page_limit(size_bytes):
+            # The bound of the file was reached before that of the accounting.
+            with self._changing():
+                self._free(max(2 * size_bytes, self._most_bytes // 16))
+            return True
+        # The disk is full: the space kept in reserve lets the log be emptied into the file, and
+        # then what everybody has received makes room inside it. What anybody lacks stays.
+        if self._reserve is not None:
+            self._reserve.give()
+        with suppress(sqlite3.Error):
+            self._database.execute("PRAGMA wal_checkpoint(RESTART)")
+        with self._changing():
+            self._drop(self._received(), max(2 * size_bytes, FREED_BYTES))
+        return True
+
     def _free(self, wanted: int) -> None:
-        """Delete the oldest envelopes until as many bytes are free again."""
+        """Delete until as many bytes are free again: first what nobody lacks, oldest first."""
         if wanted <= 0:
             return
-        rows = self._connection.execute(
-            f"SELECT sequence, length(body) + {ROW_BYTES} FROM envelope ORDER BY sequence"  # noqa: S608 - a number
-        )
-        below = 0
-        for sequence, length in rows:
-            if wanted <= 0:
-                break
-            wanted -= length
-            below = sequence + 1
-        rows.close()
-        lost = self._drop_below(below)
+        wanted -= self._drop(self._received(), wanted)
+        if wanted <= 0:
+            return
+        lost_before = self._lost()
+        self._drop(((self._shelf.first, self._shelf.last),), wanted)
+        lost = self._lost() - lost_before
         if lost:
-            log.warning("outbox: full: %d envelopes dropped that nobody had received", lost)
+            log.warning("outbox: full: %d envelopes dropped that somebody lacked", lost)
 
-    def _drop_below(self, below: int) -> int:
-        rows = self._connection.execute(
-            "SELECT sequence, rows, length(body) FROM envelope WHERE sequence < ?"
-            " ORDER BY sequence LIMIT ?",
-            (below, MOST_TRIM_ROWS),
-        ).fetchall()
-        if not rows:
-            return 0
-        self._connection.execute("DELETE FROM envelope WHERE sequence <= ?", (rows[-1][0],))
-        lost = [count for sequence, count, _ in rows if not self._progress.covers(sequence)]
-        self._count("lost_envelopes", len(lost))
-        self._count("lost_readings", sum(lost))
-        self._bytes -= sum(length + ROW_BYTES for _, _, length in rows)
-        return len(lost)
+    def _received(self) -> Spans:
+        shelf = self._shelf
+        everyone = [outlet.progress for outlet in self._outlets.values()]
+        return minus(received_by_all(everyone, shelf.first, shelf.last), shelf.holes)
+
+    def _drop(self, spans: Spans, wanted: int | None) -> int:
+        """Delete the oldest of some spans until `wanted` bytes are free; returns how many are."""
+        freed = 0
+        left = MOST_TRIM_ROWS
+        for first, last in minus(spans, self._shelf.holes):
+            rows: list[tuple[int, int]] = []
+            found = self._database.execute(
+                "SELECT sequence, rows, length(body) FROM envelope"
+                " WHERE sequence BETWEEN ? AND ? ORDER BY sequence LIMIT ?",
+                (first, last, left),
+            )
+            for sequence, count, length in found:
+                if wanted is not None and freed >= wanted:
+                    break
+                rows.append((sequence, count))
+                freed += length + ROW_BYTES
+            found.close()
+            left -= len(rows)
+            if rows:
+                self._delete(first, rows)
+            if left <= 0 or (wanted is not None and freed >= wanted):
+                break
+        self._bytes -= freed
+        return freed
+
+    def _delete(self, first: int, rows: Sequence[tuple[int, int]]) -> None:
+        upto = rows[-1][0]
+        for name, outlet in self._outlets.items():
+            lacked = sum(not outlet.covers(sequence) for sequence, _ in rows)
+            self._database.count(f"lost:{name}", lacked)
+        lacking = merged(
+            span for each in self._outlets.values() for span in each.progress.waiting()
+        )
+        lost = [count for sequence, count in rows if holds(lacking, sequence)]
+        self._database.count("lost_envelopes", len(lost))
+        self._database.count("lost_readings", sum(lost))
+        for table in ("envelope", "withheld", "aside"):
+            self._database.execute(
+                f"DELETE FROM {table} WHERE sequence BETWEEN ? AND ?",  # noqa: S608 - three names
+                (first, upto),
+            )
+        shelf = self._shelf
+        holes = merged((*shelf.holes, (first, upto)))
+        if holes[0][0] <= shelf.first:  # what is missing below the first is no hole
+            shelf.first = holes[0][1] + 1
+            holes = holes[1:]
+        shelf.holes = holes
+        shelf.withheld = minus(shelf.withheld, ((first, upto),))
+
+    def _lost(self) -> int:
+        return outboxstate.whole(self._database.meta("lost_envelopes"))
+
+    def _place_one(
+        self,
+        sequence: int,
+        kept: bytes,
+        kept_us: int,
+        shift_us: int,
+        shift: Callable[[bytes, int], bytes],
+    ) -> None:
+        body = outboxfile.unpacked(kept)
+        self._database.execute("DELETE FROM withheld WHERE sequence = ?", (sequence,))
+        if body is None:
+            return  # damaged: found and counted where it would be sent
+        moved = outboxfile.packed(shift(body, shift_us))
+        self._database.execute(
+            "UPDATE envelope SET kept_us = ?, body = ? WHERE sequence = ?",
+            (kept_us + shift_us, moved, sequence),
+        )
+        self._bytes += len(moved) - len(kept)
 
     def _renumber(self) -> None:
         """Give what is held the first numbers of a new epoch."""
-        with self._transaction():
-            execute = self._connection.execute
-            before = self.oldest() - 1
-            execute("UPDATE envelope SET sequence = -sequence, aside = 0")
-            execute("UPDATE envelope SET sequence = -sequence - ?", (before,))
-            (held,) = execute("SELECT count(*) FROM envelope").fetchone()
-            execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'envelope'", (held,))
+        execute = self._database.execute
+        with self._changing(keep_progress=False):
+            number, after = 0, 0
+            while True:
+                rows = execute(
+                    "SELECT sequence FROM envelope WHERE sequence > ? ORDER BY sequence LIMIT ?",
+                    (after, MOST_TRIM_ROWS),
+                ).fetchall()
+                for (sequence,) in rows:
+                    number += 1  # never above `sequence`, and what was there has moved down
+                    for table in ("envelope", "withheld"):
+                        execute(
+                            f"UPDATE {table} SET sequence = ? WHERE sequence = ?",  # noqa: S608 - two names
+                            (number, sequence),
+                        )
+                    after = sequence
+                if not rows:
+                    break
+            execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'envelope'", (number,))
             execute("DELETE FROM progress")
-            execute("DELETE FROM meta WHERE name = 'store'")
-            epoch = outboxfile.new_epoch()
-            execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (epoch,))
-        self._epoch = epoch
-        self._progress = Progress("")
-        self._unsaved = False
-        log.error("outbox: the store holds more than this file ever sent: a new epoch begins")
-
-    def _last(self) -> int:
-        row = self._connection.execute(
-            "SELECT seq FROM sqlite_sequence WHERE name = 'envelope'"
-        ).fetchone()
-        return 0 if row is None else int(row[0])
-
-    def _save_progress(self) -> None:
-        if not self._unsaved:
-            return
-        told = self._progress
-        self._connection.execute(
-            "INSERT OR REPLACE INTO progress VALUES (?, ?, ?, ?)",
-            (told.store, told.committed, json.dumps(told.missing), self._progress_us),
-        )
-        self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('store', ?)", (told.store,))
-        self._connection.execute(
-            "DELETE FROM progress WHERE store NOT IN"
-            " (SELECT store FROM progress ORDER BY at_us DESC LIMIT ?)",
-            (MOST_STORES,),
-        )
-        self._unsaved = False
-
-    def _count(self, name: str, by: int) -> None:
-        if by:
-            self._connection.execute(
-                "INSERT INTO meta VALUES (?, ?)"
-                " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
-                (name, by),
-            )
-
-    def _at_page_limit(self, size: int) -> bool:
-        """Tell whether it is the file's own bound, not the disk, that has no room for a body."""
-
-        def pragma(name: str) -> int:
-            return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
-
-        room = pragma("max_page_count") - pragma("page_count") + pragma("freelist_count")
-        return room < 2 * size // pragma("page_size") + 4
+            execute("DELETE FROM aside")
+            execute("DELETE FROM meta WHERE name = 'holes' OR name LIKE 'store:%'")
+            self._database.keep_meta("epoch", outboxfile.new_epoch())
+        self._load()
+        log.error("outbox: a store holds more than this file ever sent: a new epoch begins")
 
     @contextmanager
-    def _reading(self) -> Iterator[None]:
-        """Hold the lock; a file found damaged is set aside and Retryable raised."""
-        with self._guard:
+    def _changing(self, *, keep_progress: bool = True) -> Iterator[None]:
+        """Run one transaction over the file and over what is known of it in memory."""
+        shelf = self._shelf
+        with self._database.guard:
+            before = (self._bytes, shelf.first, shelf.last, shelf.holes, shelf.withheld)
+            epoch = shelf.epoch
             try:
-                yield
-            except sqlite3.Error as error:
-                if outboxfile.is_broken(error):
-                    self._start_over()
-                raise Retryable(f"outbox {self._path}: {error}") from error
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """Run one transaction; its errors are told apart by what the caller may do."""
-        held, unsaved = self._bytes, self._unsaved
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            yield
-            self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            self._bytes, self._unsaved = held, unsaved
-            self.write_errors += 1
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            if outboxfile.is_broken(error):
-                raise _BrokenError(f"the outbox is damaged: {error}") from error
-            kind = _FullError if _is_full(error) else Retryable
-            raise kind(f"outbox {self._path}: {error}: free some space") from error
-        except BaseException:
-            self._bytes, self._unsaved = held, unsaved
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
+                with self._database.transaction():
+                    yield
+                    if keep_progress:
+                        for outlet in self._outlets.values():
+                            outlet.save()
+                    self._database.keep_meta("bytes", self._bytes)
+                    if shelf.holes != before[3]:
+                        self._database.keep_meta("holes", json.dumps(shelf.holes))
+            except BaseException:
+                if shelf.epoch == epoch:  # else a new file is in place, and was read
+                    (self._bytes, shelf.first, shelf.last, shelf.holes, shelf.withheld) = before
+                raise
+            for outlet in self._outlets.values():
+                outlet.saved()
 
 
-class _FullError(Retryable):
-    """The file or the disk is full."""
+def opened(
+    path: Path, *, most_bytes: int, keep_us: int, destinations: Sequence[str] = ("main",)
+) -> Outbox:
+    """Open an outbox on the disk or, where the disk is at fault, one in memory.
 
-
-class _BrokenError(Retryable):
-    """The file is damaged."""
-
-
-def _is_full(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    Raises Misconfigured where a person must give it another place.
+    """
+    try:
+        return Outbox(path, most_bytes=most_bytes, keep_us=keep_us, destinations=destinations)
+    except WornError as error:
+        log.error("%s: going on in memory until the next start", error)  # noqa: TRY400 - it is told
+    most_bytes = min(most_bytes, outboxfallback.MOST_MEMORY_BYTES)
+    return Outbox(None, most_bytes=most_bytes, keep_us=keep_us, destinations=destinations)

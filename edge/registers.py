@@ -1,36 +1,39 @@
-"""Modbus register maps as data, words to values, and the fewest blocks to read. Pure.
+"""Modbus words to values. Pure.
 
-A map is a TOML file of `edge/devices` (copy `_blueprint.toml` to add a meter). A counter decodes
-to an int: an integer register as it stands, a float register as round(register / resolution), so
-one count is worth `unit_per_count`; scale and transformer ratios are the server's (design 4.2).
-Everything else decodes to a float in the map's unit. What a meter calls not available, a NaN, a
-broken BCD digit or a count that no wire can carry decodes to None.
+A counter decodes to an int: an integer register as it stands, a float register as
+round(register / resolution), so one count is worth `unit_per_count`; scale and transformer ratios
+are the server's (design 4.2). Everything else decodes to a float in the map's unit. What a meter
+calls not available, a NaN, a broken BCD digit or a count that no wire can carry decodes to None.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 from functools import lru_cache
-from importlib import resources
 from operator import itemgetter
-from typing import Annotated, Final, Self
-
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-from core import tomlfile
-from core.errors import Misconfigured
+from typing import Final
 
 Raw = int | float | None
 Value = int | float | None
+Finish = Callable[[int | float], Value]
 Decoder = Callable[[bytes], Value]
 
+COILS: Final = 1
+DISCRETE_INPUTS: Final = 2
+HOLDING_REGISTERS: Final = 3
+INPUT_REGISTERS: Final = 4
+BIT_FUNCTIONS: Final = frozenset({COILS, DISCRETE_INPUTS})
 MOST_REGISTERS: Final = 125  # of one read, Modbus Application Protocol 1.1b3, 6.3 and 6.4
+MOST_BITS: Final = 2_000  # of one read, as above, 6.1 and 6.2
 ADDRESSES: Final = 1 << 16
+MOST_EXPONENT: Final = 12  # of a scale register: 10^12 makes W of a count of TW
+_EXACT_FACTOR: Final = 1 << 29
 _COUNTS: Final = range(-(1 << 63), 1 << 63)  # what the wire's sint64 carries
 
 
@@ -50,6 +53,8 @@ class Kind(StrEnum):
     UINT48 = "uint48"
     INT64 = "int64"
     UINT64 = "uint64"
+    SIGNED16 = "signed16"  # sign and magnitude: the highest bit is the sign
+    SIGNED32 = "signed32"
     FLOAT16 = "float16"
     FLOAT32 = "float32"
     FLOAT64 = "float64"
@@ -57,10 +62,11 @@ class Kind(StrEnum):
     BCD32 = "bcd32"
     BCD48 = "bcd48"
     BCD64 = "bcd64"
+    STRING = "string"
 
     @property
     def words(self) -> int:
-        """Return how many registers a value takes."""
+        """Return how many registers a value takes; a string says so itself."""
         digits = "".join(filter(str.isdigit, self.value.partition("_")[0]))
         return max(1, int(digits or 1) // 16)
 
@@ -68,6 +74,13 @@ class Kind(StrEnum):
     def is_float(self) -> bool:
         """Tell whether the register holds a floating-point number."""
         return self.value.startswith("float")
+
+
+class Form(StrEnum):
+    """What is done to a value before scale and offset."""
+
+    PLAIN = "plain"
+    FOUR_QUADRANT = "four_quadrant"  # power factor of -2..2: beyond 1 it leads, and is 2 - v
 
 
 def orders(words: int) -> tuple[str, ...]:
@@ -86,13 +99,16 @@ class Quantity:
     """One value of a meter: where it stands (0-based address on the wire) and how it is read.
 
     `resolution` belongs to float counters and is in the register's own unit; `modulus` is in
-    counts, None where the vendor states none; `not_available` holds unsigned words.
+    counts, None where the vendor states none; `not_available` holds unsigned words. `factor`,
+    `exponent` and `minus` name other quantities of the map: the value is multiplied by the first,
+    by 10 to the power of the second, and the third is taken away. One count of a counter with an
+    exponent is worth 10^least: it stays the same when the meter changes its scale.
     """
 
     name: str
     address: int
     kind: Kind
-    function: int = 3
+    function: int = HOLDING_REGISTERS
     order: str = ""
     scale: Decimal = Decimal(1)
     offset: Decimal = Decimal(0)
@@ -102,97 +118,55 @@ class Quantity:
     modulus: int | None = None
     not_available: frozenset[int] = frozenset()
     bit: int = 0
+    length: int = 0
+    form: Form = Form.PLAIN
+    zero_within: Decimal = Decimal(0)
+    factor: str = ""
+    exponent: str = ""
+    least: int = -MOST_EXPONENT
+    minus: str = ""
 
     @property
     def words(self) -> int:
-        """Return how many registers the value takes."""
-        return self.kind.words
+        """Return how many addresses the value takes: registers, or bits of functions 1 and 2."""
+        return self.length or self.kind.words
+
+    @property
+    def helpers(self) -> tuple[str, ...]:
+        """Return the quantities without which this one says nothing."""
+        return tuple(name for name in (self.factor, self.exponent, self.minus) if name)
 
     @property
     def unit_per_count(self) -> Decimal:
         """Return what one count of a counter is worth in `unit`, transformers apart."""
-        return self.scale * self.resolution
+        step = self.scale * self.resolution
+        return step.scaleb(self.least) if self.exponent else step
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a meter refuses to be asked.
+
+    `most_gap` is how many unlisted registers one read may pass over. With `whole_block`, reads are
+    whole blocks of that many registers, the first of which begins at `first_block`.
+    """
+
+    most_registers: int = MOST_REGISTERS
+    most_gap: int = MOST_REGISTERS
+    whole_block: int = 0
+    first_block: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class RegisterMap:
-    """A meter model: its quantities by name, and what it refuses to be asked.
-
-    `most_gap` is how many unlisted registers one read may pass over.
-    """
+    """A meter model: its quantities by name, and what it refuses to be asked."""
 
     name: str
     title: str
     source: str
     firmware: str
     quantities: Mapping[str, Quantity]
-    most_registers: int = MOST_REGISTERS
-    most_gap: int = MOST_REGISTERS
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """One read: a function, a span of registers, and the quantities inside it."""
-
-    function: int
-    address: int
-    count: int
-    quantities: tuple[Quantity, ...]
-
-
-def plan_blocks(
-    quantities: Iterable[Quantity],
-    most_registers: int = MOST_REGISTERS,
-    most_gap: int = MOST_REGISTERS,
-) -> list[Block]:
-    """Return the fewest reads that hold every quantity whole, none longer than allowed.
-
-    Walking spans by their start and extending a block while the next value still ends inside is
-    optimal: each block begins at the first value that no earlier block could hold.
-    """
-    blocks: list[Block] = []
-    inside: list[Quantity] = []
-    end = 0
-    for quantity in sorted(quantities, key=lambda q: (q.function, q.address, q.words)):
-        quantity_end = quantity.address + quantity.words
-        if inside and (
-            quantity.function != inside[0].function
-            or max(end, quantity_end) - inside[0].address > most_registers
-            or quantity.address - end > most_gap
-        ):
-            blocks.append(_block(inside, end))
-            inside = []
-        end = max(end, quantity_end) if inside else quantity_end
-        inside.append(quantity)
-    if inside:
-        blocks.append(_block(inside, end))
-    return blocks
-
-
-def _block(inside: Sequence[Quantity], end: int) -> Block:
-    first = inside[0]
-    return Block(first.function, first.address, end - first.address, tuple(inside))
-
-
-def block_decoder(block: Block) -> Callable[[Sequence[int]], dict[str, Value]]:
-    """Return the function from the registers of a block to the values of its quantities.
-
-    Build it once per block and call it per poll; it raises ValueError on a short answer.
-    """
-    pack = struct.Struct(f">{block.count}H").pack
-    spans = [2 * (quantity.address - block.address) for quantity in block.quantities]
-    steps = [
-        (quantity.name, low, low + 2 * quantity.words, decoder(quantity))
-        for quantity, low in zip(block.quantities, spans, strict=True)
-    ]
-
-    def decode_block(registers: Sequence[int]) -> dict[str, Value]:
-        if len(registers) != block.count:
-            raise ValueError(f"{len(registers)} registers came, {block.count} were asked for")
-        data = pack(*registers)
-        return {name: step(data[low:high]) for name, low, high, step in steps}
-
-    return decode_block
+    limits: Limits = Limits()
 
 
 def decode(quantity: Quantity, words: Sequence[int]) -> Value:
@@ -202,36 +176,104 @@ def decode(quantity: Quantity, words: Sequence[int]) -> Value:
     return decoder(quantity)(struct.pack(f">{quantity.words}H", *words[: quantity.words]))
 
 
+def text(quantity: Quantity, data: bytes) -> str:
+    """Return what a string's bytes say, up to the first NUL; each word's bytes in the order."""
+    swapped = quantity.order.startswith("B")
+    pairs = [data[i : i + 2] for i in range(0, len(data), 2)]
+    arranged = b"".join(pair[::-1] if swapped else pair for pair in pairs)
+    return arranged.partition(b"\0")[0].decode("latin-1").strip()
+
+
 @lru_cache(maxsize=8192)
 def decoder(quantity: Quantity) -> Decoder:
-    """Return the function from the bytes of a quantity's words to its value."""
+    """Return the function from the bytes of a quantity's words to its value.
+
+    Of a quantity with helpers it is the bare number, which `combined` makes the value.
+    """
     raw = _raw(quantity.kind, quantity.order, quantity.bit)
-    finish = _count(quantity) if quantity.counter else _measure(quantity)
+    finish = finisher(quantity) or _as_it_is
     markers = quantity.not_available
-    if not markers:
-        return lambda data: finish(raw(data))
     arrange = _arrange(quantity.order)
 
-    def with_markers(data: bytes) -> Value:
-        if int.from_bytes(arrange(data), "big") in markers:
+    def decoded(data: bytes) -> Value:
+        if markers and int.from_bytes(arrange(data), "big") in markers:
             return None
-        return finish(raw(data))
+        number = raw(data)
+        return None if number is None else finish(number)
 
-    return with_markers
+    return decoded
 
 
-def _count(quantity: Quantity) -> Callable[[Raw], Value]:
+def finisher(quantity: Quantity) -> Finish | None:
+    """Return the function from the register's number to the value; None where they are the same."""
+    if quantity.helpers:
+        return None
+    if quantity.counter:
+        return _count(quantity)
+    return _measure(quantity)
+
+
+def combined(quantity: Quantity, raw: Raw, helpers: Mapping[str, tuple[Quantity, Raw]]) -> Value:
+    """Return the value of a quantity from its own number and its helpers'; None where one is not.
+
+    Exact to the last division; a count is an int.
+    """
+    if raw is None or any(helpers[name][1] is None for name in quantity.helpers):
+        return None
+    exact = Fraction(raw)
+    if quantity.factor:
+        exact *= _exact(helpers[quantity.factor])
+    if quantity.exponent:
+        exponent = _exact(helpers[quantity.exponent])
+        if exponent.denominator != 1 or not quantity.least <= exponent <= MOST_EXPONENT:
+            return None
+        exact *= Fraction(10) ** int(exponent)
+    if quantity.counter:
+        step = Fraction(quantity.resolution) * (
+            Fraction(10) ** quantity.least if quantity.exponent else 1
+        )
+        count = round(exact / step)
+        return count if count in _COUNTS else None
+    exact = exact * Fraction(quantity.scale) + Fraction(quantity.offset)
+    if quantity.minus:
+        exact -= _exact(helpers[quantity.minus])
+    return _float(exact)
+
+
+def _exact(helper: tuple[Quantity, Raw]) -> Fraction:
+    quantity, raw = helper
+    return Fraction(raw or 0) * Fraction(quantity.scale) + Fraction(quantity.offset)
+
+
+def _float(exact: Fraction) -> float | None:
+    try:
+        return exact.numerator / exact.denominator
+    except OverflowError:
+        return None
+
+
+def _as_it_is(raw: float) -> Value:
+    return raw
+
+
+def _count(quantity: Quantity) -> Finish | None:
+    if not quantity.kind.is_float:
+        return None if quantity.kind is not Kind.UINT64 else _wire_count
     up, down = quantity.resolution.as_integer_ratio()
+    if quantity.kind is Kind.FLOAT32 and up == 1 and down < _EXACT_FACTOR:
+        # 24 bits of the register and 29 of the factor are exact together in a float of 53.
+        return lambda raw: _wire_count(round(raw * down))
 
-    def finish(raw: Raw) -> Value:
-        if raw is None:
-            return None
-        if isinstance(raw, float):
-            part, whole = raw.as_integer_ratio()
-            raw = _half_even(part * down, whole * up)
-        return raw if raw in _COUNTS else None
+    def finish(raw: float) -> Value:
+        part, whole = raw.as_integer_ratio()
+        count = _half_even(part * down, whole * up)
+        return count if count in _COUNTS else None
 
     return finish
+
+
+def _wire_count(raw: float) -> Value:
+    return raw if raw in _COUNTS else None
 
 
 def _half_even(part: int, whole: int) -> int:
@@ -241,16 +283,32 @@ def _half_even(part: int, whole: int) -> int:
     return count
 
 
-def _measure(quantity: Quantity) -> Callable[[Raw], Value]:
+def _measure(quantity: Quantity) -> Finish:
     """Scale exactly: one division of whole numbers, so the float is the nearest there is."""
+    scaled = _scaled(quantity)
+    within = float(quantity.zero_within)
+    if quantity.form is Form.PLAIN and not within:
+        return scaled
+
+    def finish(raw: float) -> Value:
+        if quantity.form is Form.FOUR_QUADRANT:
+            raw = raw if -1 <= raw <= 1 else math.copysign(2, raw) - raw
+        value = scaled(raw)
+        return 0.0 if value is not None and abs(value) <= within else value
+
+    return finish
+
+
+def _scaled(quantity: Quantity) -> Finish:
     up, down = quantity.scale.as_integer_ratio()
     shift_up, shift_down = quantity.offset.as_integer_ratio()
-    plain = quantity.scale == 1 and quantity.offset == 0
+    if quantity.scale == 1 and quantity.offset == 0:
+        return float
+    if quantity.offset == 0 and not quantity.kind.is_float:
+        return lambda raw: raw * up / down
     factor, summand, below = up * shift_down, shift_up * down, down * shift_down
 
-    def finish(raw: Raw) -> Value:
-        if raw is None or plain:
-            return None if raw is None else float(raw)
+    def finish(raw: float) -> Value:
         part, whole = raw.as_integer_ratio()
         try:
             return (part * factor + summand * whole) / (whole * below)
@@ -274,6 +332,8 @@ def _raw(kind: Kind, order: str, bit: int) -> Callable[[bytes], Raw]:
         return lambda data: _finite(unpack(arrange(data))[0])
     if kind.startswith("bcd"):
         return lambda data: _digits(arrange(data).hex())
+    if kind.startswith("signed"):
+        return lambda data: _signed(int.from_bytes(arrange(data), "big"), 8 * len(data) - 1)
     signed = kind.startswith("int")
     return lambda data: int.from_bytes(arrange(data), "big", signed=signed)
 
@@ -288,10 +348,20 @@ _BYTES: Final[dict[Kind, tuple[int, bool]]] = {
 
 def _arrange(order: str) -> Callable[[bytes], bytes]:
     """Return what puts arriving bytes into the value's order, highest first."""
-    if not order or list(order) == sorted(order):
+    if not order or is_natural(order):
         return _as_is
     pick = itemgetter(*(order.index(letter) for letter in sorted(order)))
     return lambda data: bytes(pick(data))
+
+
+def arranged(quantity: Quantity, data: bytes) -> bytes:
+    """Return a value's bytes, highest first."""
+    return _arrange(quantity.order)(data)
+
+
+def is_natural(order: str) -> bool:
+    """Tell whether bytes arrive with the highest first."""
+    return list(order) == sorted(order)
 
 
 def _as_is(data: bytes) -> bytes:
@@ -302,117 +372,10 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _digits(text: str) -> int | None:
-    return int(text) if text.isdecimal() else None
+def _digits(digits: str) -> int | None:
+    return int(digits) if digits.isdecimal() else None
 
 
-def builtin(model: str) -> RegisterMap:
-    """Return the map of a model that this package ships, `acrel_adw300` for one."""
-    if model not in models():
-        raise Misconfigured(
-            f"there is no meter model {model!r}: take one of {', '.join(models())},"
-            " or write the path of a map of your own, which ends in .toml"
-        )
-    file = resources.files("edge") / "devices" / f"{model}.toml"
-    return parse(file.read_text("utf-8"), f"{model}.toml")
-
-
-def models() -> list[str]:
-    """Return the names of the models that this package ships."""
-    names = (file.name for file in (resources.files("edge") / "devices").iterdir())
-    return sorted(
-        name.removesuffix(".toml")
-        for name in names
-        if name.endswith(".toml") and not name.startswith("_")
-    )
-
-
-def parse(text: str, name: str) -> RegisterMap:
-    """Read a map; raises Misconfigured with all its mistakes, each with file, line, key."""
-    table = tomlfile.validate(tomlfile.parse(text, name), _Map)
-    return RegisterMap(
-        name.rpartition("/")[2].removesuffix(".toml"),
-        table.title,
-        table.source,
-        table.firmware,
-        {key: _quantity(key, row) for key, row in table.quantity.items()},
-        table.most_registers,
-        table.most_gap,
-    )
-
-
-def _quantity(name: str, row: _Row) -> Quantity:
-    return Quantity(
-        name,
-        row.address,
-        row.type,
-        row.function,
-        row.order or orders(row.type.words)[0],
-        row.scale,
-        row.offset,
-        row.unit,
-        row.counter,
-        Decimal(1) if row.resolution is None else row.resolution,
-        row.modulus,
-        frozenset(int(marker, 16) for marker in row.not_available),
-        row.bit or 0,
-    )
-
-
-_Hex = Annotated[str, Field(pattern=r"^0x[0-9A-Fa-f]{1,16}$")]
-_Exact = Annotated[Decimal, Field(allow_inf_nan=False, max_digits=30)]
-
-
-class _Row(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    address: Annotated[int, Field(ge=0, lt=ADDRESSES, strict=True)]
-    type: Kind
-    function: Annotated[int, Field(ge=3, le=4, strict=True)] = 3
-    order: str = ""
-    scale: _Exact = Decimal(1)
-    offset: _Exact = Decimal(0)
-    unit: str = ""
-    counter: Annotated[bool, Field(strict=True)] = False
-    resolution: Annotated[_Exact, Field(gt=0)] | None = None
-    modulus: Annotated[int, Field(gt=1, strict=True)] | None = None
-    not_available: tuple[_Hex, ...] = ()
-    bit: Annotated[int, Field(ge=0, le=15, strict=True)] | None = None
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        float_counter = self.counter and self.type.is_float
-        faults = (
-            (
-                self.order not in ("", *orders(self.type.words)),
-                f"order of {self.type} is one of {', '.join(orders(self.type.words))}",
-            ),
-            (self.address + self.type.words > ADDRESSES, "the value ends beyond register 65535"),
-            (self.scale == 0, "scale must not be 0"),
-            (
-                float_counter and self.resolution is None,
-                "a float counter needs resolution, the step of its register, as text",
-            ),
-            (
-                self.resolution is not None and not float_counter,
-                "resolution belongs to float counters only: an integer register counts itself",
-            ),
-            (self.counter and self.offset != 0, "a counter has no offset"),
-            (self.modulus is not None and not self.counter, "modulus belongs to counters only"),
-            (self.bit is not None and self.type is not Kind.BIT, "bit belongs to type bit only"),
-        )
-        wrong = [text for is_wrong, text in faults if is_wrong]
-        if wrong:
-            raise ValueError("; ".join(wrong))
-        return self
-
-
-class _Map(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    title: Annotated[str, Field(min_length=1)]
-    source: Annotated[str, Field(min_length=1)]
-    firmware: Annotated[str, Field(min_length=1)]
-    most_registers: Annotated[int, Field(ge=4, le=MOST_REGISTERS, strict=True)] = MOST_REGISTERS
-    most_gap: Annotated[int, Field(ge=0, le=MOST_REGISTERS, strict=True)] = MOST_REGISTERS
-    quantity: Annotated[dict[str, _Row], Field(min_length=1)]
+def _signed(number: int, sign_bit: int) -> int:
+    magnitude = number & ((1 << sign_bit) - 1)
+    return -magnitude if number >> sign_bit else magnitude

@@ -65,11 +65,34 @@ def _add_plant(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_meter(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, help=_PLANT_HELP)
-    parser.add_argument("name", help="a meter of the process file")
+    parser.add_argument(
+        "file",
+        type=Path,
+        metavar="MODEL|FILE",
+        help=f"a meter model to practise with, or a {_PLANT_HELP}",
+    )
+    parser.add_argument("name", nargs="?", help="a meter of the process file, where FILE is given")
     parser.add_argument("--seed", type=int, default=1, help="what happens; default 1")
-    parser.add_argument("--port", type=int, default=0, help="Modbus TCP port; default a free one")
+    parser.add_argument("--port", type=int, default=0, help="TCP port; default a free one")
     parser.add_argument("--modbus-port-file", type=Path, help="write the meter's address here")
+    parser.add_argument(
+        "--protocol",
+        choices=("modbus", "dlt645"),
+        default="modbus",
+        help="what it speaks; dlt645 has the unit id as its address; default modbus",
+    )
+    parser.add_argument(
+        "--pty", action="store_true", help="on a pseudo terminal, not over TCP; dlt645 only"
+    )
+    model = parser.add_argument_group("of a model")
+    model.add_argument("--unit-id", type=int, default=1, help="its unit on the line; default 1")
+    model.add_argument("--rtu", action="store_true", help="RTU frames in TCP")
+    model.add_argument("--delay-ms", type=int, default=0, help="answer so much later")
+    model.add_argument("--silent", action="store_true", help="never answer")
+    model.add_argument("--swap-words", action="store_true", help="send words the other way round")
+    model.add_argument(
+        "--not-available", action="append", default=[], metavar="QUANTITY", help="has no value"
+    )
     parser.set_defaults(run=_guarded(_run_meter))
 
 
@@ -220,9 +243,41 @@ def _plants(args: argparse.Namespace) -> list[plant.PlantFile]:
     ]
 
 
+async def _run_model(args: argparse.Namespace) -> int:
+    """Serve a meter to practise with, and print the table of edge.toml that reads it."""
+    from simulators import practice  # noqa: PLC0415 - loaded when asked
+
+    manners = practice.Manners(
+        args.delay_ms / 1_000, args.silent, args.swap_words, tuple(args.not_available)
+    )
+    meter = practice.PracticeMeter(
+        str(args.file), utc_now, unit_id=args.unit_id, rtu=args.rtu, manners=manners
+    )
+    stop = _stopped()
+    async with meter.serving(args.port):
+        print(meter.told, flush=True)  # noqa: T201 - a command line talks to its user
+        await stop.wait()
+    return WELL
+
+
 async def _run_meter(args: argparse.Namespace) -> int:
     from simulators import plant  # noqa: PLC0415 - loaded when asked
 
+    if args.name is None:
+        return await _run_model(args)
+    if args.protocol == "dlt645":
+        await plant.run_dlt645(
+            _shipped(args.file, "plants"),
+            args.name,
+            seed=args.seed,
+            port=None if args.pty else args.port,
+            port_file=args.modbus_port_file,
+            clock=utc_now,
+            stop=_stopped(),
+        )
+        return WELL
+    if args.pty:
+        raise Misconfigured([Problem("--pty", "needs --protocol dlt645")])
     await plant.run_meter(
         _shipped(args.file, "plants"),
         args.name,

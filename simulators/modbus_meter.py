@@ -16,7 +16,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from core.clock import to_us
 from core.errors import Misconfigured, Problem
-from edge import registers as maps
+from edge import registermaps as maps
 from simulators import registers
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from core import wire
 from core.clock import to_us
 from core.errors import Misconfigured, Problem
-from simulators import facts, history, modbus_meter, process
+from simulators import dlt645_meter, facts, history, modbus_meter, process
 from simulators.link import Link
 from simulators.progress import Bar
 from simulators.sender import Delivery, Sender
@@ -110,21 +110,59 @@ async def run_meter(
 ) -> None:
     """Play one meter of a plant until stopped."""
     played = process.load(file, seed)
-    meters = [meter for meter in played.meters if meter.name == name]
-    if not meters:
-        known = ", ".join(meter.name for meter in played.meters)
-        raise Misconfigured([Problem(str(file), f"has no meter {name!r}: it has {known}")])
+    meters = _named(played, file, name)
     server = modbus_meter.Meters(played, meters, clock)
     async with server.serving(port):
         _announce(server.port, meters, port_file)
         await stop.wait()
 
 
+async def run_dlt645(
+    file: Path,
+    name: str,
+    *,
+    seed: int,
+    port: int | None,
+    port_file: Path | None,
+    clock: Clock,
+    stop: asyncio.Event,
+) -> None:
+    """Play one meter of a plant as DL/T 645 until stopped; without a port on a pseudo terminal."""
+    played = process.load(file, seed)
+    meters = _named(played, file, name)
+    simulated = dlt645_meter.of_plant(played, meters, clock)
+
+    def announce(line: dlt645_meter.Dlt645Line) -> None:
+        where = (
+            {"serial": line.path}
+            if port is None
+            else {"host": dlt645_meter.HOST, "port": line.port}
+        )
+        place = line.path or f"{dlt645_meter.HOST}:{line.port}"
+        print(f"meter {simulated[0].address} on {place}", file=sys.stderr, flush=True)  # noqa: T201
+        told = [
+            {"name": table.name, "address": meter.address, "points": dict(table.points)}
+            for table, meter in zip(meters, simulated, strict=True)
+        ]
+        _write_where(port_file, {**where, "meters": told})
+
+    await dlt645_meter.run(
+        simulated, port=port or 0, on_pty=port is None, announce=announce, stop=stop
+    )
+
+
+def _named(played: Process, file: Path, name: str) -> list[MeterTable]:
+    """Return the meter of a name; raises Misconfigured with the names there are."""
+    meters = [meter for meter in played.meters if meter.name == name]
+    if not meters:
+        known = ", ".join(meter.name for meter in played.meters)
+        raise Misconfigured([Problem(str(file), f"has no meter {name!r}: it has {known}")])
+    return meters
+
+
 def _announce(port: int, meters: Sequence[MeterTable], path: Path | None) -> None:
     """Say where the meters are: on stderr for people, in a file for programs."""
     print(f"{len(meters)} meters on {modbus_meter.HOST}:{port}", file=sys.stderr, flush=True)  # noqa: T201
-    if path is None:
-        return
     data = {
         "host": modbus_meter.HOST,
         "port": port,
@@ -138,6 +176,13 @@ def _announce(port: int, meters: Sequence[MeterTable], path: Path | None) -> Non
             for meter in meters
         ],
     }
+    _write_where(path, data)
+
+
+def _write_where(path: Path | None, data: dict[str, object]) -> None:
+    """Write for programs where meters are, so that nobody reads half of it."""
+    if path is None:
+        return
     beside = path.with_name(f"{path.name}.new")
     beside.write_text(json.dumps(data, indent=1), encoding="utf-8")
     beside.replace(path)

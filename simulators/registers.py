@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from edge.registers import Quantity
 
-_FLOATS: Final = {"float32": ">f", "float64": ">d"}
+_FLOATS: Final = {"float16": ">e", "float32": ">f", "float64": ">d"}
 _BITS_PER_WORD: Final = 16
 
 
@@ -36,6 +36,9 @@ def _big_endian(kind: str, raw: Decimal) -> bytes:
         return struct.pack(_FLOATS[kind], float(raw))
     name = kind.rstrip("0123456789")
     bits = kind[len(name) :]
+    if name == "signed":
+        magnitude = abs(int(raw.to_integral_value())) | (int(raw < 0) << int(bits) - 1)
+        return magnitude.to_bytes(int(bits) // 8, "big")
     if name not in ("int", "uint", "bcd") or int(bits or 1) % _BITS_PER_WORD:
         raise ValueError(f"the simulated meter does not speak {kind}")
     size = int(bits) // 8

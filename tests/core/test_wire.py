@@ -306,3 +306,36 @@ def test_a_public_key_is_written_as_base64_of_its_32_bytes() -> None:
     private = Ed25519PrivateKey.generate()
     _, key = wire.signer(private_pem(private))
     assert base64.b64decode(key.removeprefix("ed25519:")) == private.public_key().public_bytes_raw()
+
+
+def test_a_receipt_may_tell_the_stores_clock_and_which_status_it_answers() -> None:
+    at = datetime(2026, 11, 21, 5, 0, 1, tzinfo=UTC)
+    receipt = wire.Receipt("s", "e", 4, at=at, status_at=at - timedelta(seconds=1))
+    told = json.loads(receipt.to_json())
+    assert list(told)[:4] == ["store", "epoch", "committed", "missing"]
+    assert (told["at"], told["status_at"]) == ("2026-11-21T05:00:01Z", "2026-11-21T05:00:00Z")
+    read = wire.Receipt.from_json(receipt.to_json())
+    assert (read.at, read.status_at) == (receipt.at, receipt.status_at)
+
+
+@pytest.mark.parametrize("odd", ["1", "null", '"yesterday"', '"2026-11-21T05:00:01"', "[]"])
+def test_a_clock_that_is_none_does_not_spoil_a_receipt(odd: str) -> None:
+    payload = f'{{"store":"s","epoch":"e","committed":4,"missing":[],"at":{odd},"status_at":{odd}}}'
+    read = wire.Receipt.from_json(payload.encode())
+    assert read == wire.Receipt("s", "e", 4)
+    assert (read.at, read.status_at) == (None, None)
+
+
+def test_troubles_of_a_status_come_last_and_only_where_there_are_any() -> None:
+    at = datetime(2026, 11, 21, 5, 0, 1, tzinfo=UTC)
+    well = wire.Status(wire.AgentState.ONLINE, at, "e1", 3)
+    assert "troubles" not in json.loads(well.to_json())
+    ill = wire.Status(wire.AgentState.ONLINE, at, "e1", 3, troubles={"lost_readings": 7})
+    assert list(json.loads(ill.to_json()))[-1] == "troubles"
+    assert wire.Status.from_json(ill.to_json()) == ill
+
+
+@pytest.mark.parametrize("odd", ["7", "null", '["x"]', '{"x":-1,"y":"z","w":true,"v":1.5}'])
+def test_troubles_that_are_none_do_not_spoil_a_status(odd: str) -> None:
+    payload = f'{{"state":"online","at":"2026-11-21T05:00:01Z","troubles":{odd}}}'
+    assert wire.Status.from_json(payload.encode()).troubles == {}

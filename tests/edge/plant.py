@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 import aiomqtt
 
 from core import wire
+from core.progress import merged
+from core.quality import Quality
 from core.wire import Receipt, Status
 from edge import config as configuration
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from datetime import datetime
     from pathlib import Path
 
     from edge.config import Configuration
@@ -64,6 +67,7 @@ class Store:
         self._client = client
         self.store = store
         self.answering = True
+        self.clock: Callable[[], datetime] | None = None
         self.refused: set[int] = set()
         self.payloads: list[bytes] = []
         self.sequences: list[int] = []
@@ -71,14 +75,21 @@ class Store:
         self.values: dict[tuple[str, int], float] = {}
         self.statuses: list[Status] = []
         self.held: set[int] = set()
+        self.qualities: list[Quality] = []
+        self.pause_s = 0.0
+        self.ranges: list[int] = []
         self.epoch = ""
 
     async def run(self) -> None:
         async for message in self._client.messages:
             if message.topic.value.endswith("/status"):
                 self.statuses.append(Status.from_json(message.payload))
+                if self.clock is not None:
+                    self.epoch = self.statuses[-1].epoch
+                    await self.receipt(self.clock(), self.statuses[-1].at)
                 continue
             self._take(message.payload)
+            await asyncio.sleep(self.pause_s)
             if self.answering:
                 await self.receipt()
 
@@ -90,24 +101,26 @@ class Store:
         self.epoch = envelope.epoch
         if envelope.sequence not in self.refused:
             self.held.add(envelope.sequence)
-        for point, at, value, _ in wire.rows(envelope):
+        for point, at, value, quality in wire.rows(envelope):
             self.values[point, at] = value
+            self.qualities.append(Quality(quality))
 
-    async def receipt(self) -> None:
-        """Publish, retained, what is held."""
+    async def receipt(self, at: datetime | None = None, status_at: datetime | None = None) -> None:
+        """Publish, retained, what is held; a store with a clock tells its time."""
         committed = max(self.held, default=0)
-        missing = [(n, n) for n in range(1, committed + 1) if n not in self.held]
-        told = Receipt(self.store, self.epoch, committed, tuple(missing))
+        missing = merged((n, n) for n in range(1, committed + 1) if n not in self.held)
+        self.ranges.append(len(missing))
+        told = Receipt(self.store, self.epoch, committed, missing, at, status_at)
         await self._client.publish(f"{BASE}/ack", told.to_json(), qos=1, retain=True)
 
 
 @asynccontextmanager
-async def store_behind(port: int) -> AsyncIterator[Store]:
+async def store_behind(port: int, name: str = "s1") -> AsyncIterator[Store]:
     """Run a stand-in of ingest against a broker."""
     async with aiomqtt.Client("127.0.0.1", port, identifier="store") as client:
         await client.subscribe(f"{BASE}/readings", qos=1)
         await client.subscribe(f"{BASE}/status", qos=1)
-        store = Store(client)
+        store = Store(client, name)
         task = asyncio.create_task(store.run())
         try:
             yield store

@@ -15,6 +15,7 @@ import pytest
 
 from core.errors import Misconfigured
 from core.reading import Reading
+from core.wire import Receipt
 from edge import commands
 from edge.outbox import Outbox
 from tests.edge.meters import Meter, serving
@@ -51,7 +52,7 @@ def acrel() -> Meter:
     return meter
 
 
-async def test_check_shows_what_the_meters_display(
+async def test_check_shows_words_value_unit_and_latency_of_every_point(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with serving(acrel()) as port:
@@ -59,12 +60,17 @@ async def test_check_shows_what_the_meters_display(
         assert await asyncio.to_thread(called, "check", str(path)) == 0
         shown = capsys.readouterr().out
         assert await asyncio.to_thread(called, "check", str(path), "--json") == 0
-    assert "m1: Acrel ADW300, ok" in shown
-    assert "gh-al.m1.energy  12345.67 kWh  (import_active_energy = 1234567, good)" in shown
+    assert f"m1: Acrel ADW300, 127.0.0.1:{port}, unit 1: ok" in shown
+    (row,) = (line.split() for line in shown.splitlines() if "gh-al.m1.energy" in line)
+    head = ["gh-al.m1.energy", "import_active_energy", "0012", "d687", "12345.67", "kWh", "1234567"]
+    assert row[:-1] == head
+    assert 0 < float(row[-1]) < 5_000
+    assert "2 points read, all well" in shown
     answer = json.loads(capsys.readouterr().out)
-    rows = {row["point"]: row for row in answer["devices"][0]["readings"]}
-    assert rows["gh-al.m1.energy"]["value"] == 1_234_567
-    assert rows["gh-al.m1.power"]["display"] == "500"
+    rows = {row["point"]: row for row in answer["devices"][0]["points"]}
+    assert rows["gh-al.m1.energy"]["count"] == 1_234_567
+    assert rows["gh-al.m1.power"]["value"] == "500"
+    assert rows["gh-al.m1.power"]["warnings"] == []
 
 
 async def test_check_says_which_meter_does_not_answer_and_exits_1(
@@ -74,9 +80,10 @@ async def test_check_says_which_meter_does_not_answer_and_exits_1(
         path = configured(tmp_path, 1883, port, 1)
         assert await asyncio.to_thread(called, "check", str(path)) == 1
     shown = capsys.readouterr().out
-    assert "m1: Acrel ADW300, ok" in shown
-    assert "m2: Acrel ADW300, FAILED" in shown
-    assert "127.0.0.1:1, unit 1) cannot be connected to" in shown
+    assert f"m1: Acrel ADW300, 127.0.0.1:{port}, unit 1: ok" in shown
+    assert "m2: Acrel ADW300, 127.0.0.1:1, unit 1: LOOK HERE" in shown
+    assert "all 2 points: can not be connected to" in shown
+    assert "4 points read, 2 to look at" in shown
 
 
 def test_a_wrong_file_is_told_by_every_command(tmp_path: Path) -> None:
@@ -97,10 +104,53 @@ def test_outbox_shows_depth_and_losses(tmp_path: Path, capsys: pytest.CaptureFix
     answer: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert (answer["depth"], answer["held"], answer["epoch"]) == (1, 1, box.epoch)
     assert answer["oldest_at"] == "1970-01-01T00:00:01Z"
-    box.set_aside(1)
+    (destination,) = answer["destinations"]
+    assert (destination["destination"], destination["depth"], destination["store"]) == (
+        "main",
+        1,
+        "",
+    )
+    assert destination["received_per_s"] is None
+    box.outlet("main").set_aside(1)
     box.close()
     assert called("outbox", str(path)) == 1
-    assert "set_aside       1" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "to main: 0 envelopes wait" in shown
+    assert "set_aside: 1" in shown
+
+
+def test_outbox_tells_when_a_backlog_is_drained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = configured(tmp_path, 1883, 1)
+    box = Outbox(tmp_path / "outbox.sqlite", most_bytes=1 << 20, keep_us=10**15)
+    for second in range(600):
+        box.append([Reading("gh-al.m1.energy", 1, 1)], second * 1_000_000)
+    for minute in range(4):  # 120 envelopes a minute, while 60 come: 360 of 600 in three
+        told = Receipt("s", box.epoch, 120 * (minute + 1))
+        box.outlet("main").apply(told, minute * 60_000_000)
+    box.close()
+    assert called("outbox", str(path), "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    (destination,) = answer["destinations"]
+    assert answer["kept_per_s"] == pytest.approx(1.0)
+    assert destination["received_per_s"] == pytest.approx(2.0)
+    assert destination["drained_in_s"] == pytest.approx(120.0)
+    assert called("outbox", str(path)) == 0
+    assert "drained in about" in capsys.readouterr().out
+
+
+def test_outbox_plans_for_points_and_a_period(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = configured(tmp_path, 1883, 1)
+    assert called("outbox", str(path), "--plan", "50", "1") == 0
+    assert "50 points every 1 s take" in capsys.readouterr().out
+    assert called("outbox", str(path), "--plan", "4000", "900", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["days"] >= 184
+    for words in (("x", "1"), ("0", "1"), ("5", "0"), ("5", "nan")):
+        with pytest.raises(Misconfigured, match="--plan"):
+            called("outbox", str(path), "--plan", *words)
 
 
 @pytest.mark.slow
@@ -126,7 +176,7 @@ async def test_run_forwards_readings_and_stops_cleanly_on_a_signal(
     assert process.returncode == 0, err.decode()
     counts = json.loads(out)
     assert counts["agent"]["readings"] >= 2
-    assert counts["publisher"]["connections"] == 1
+    assert counts["publishers"]["main"]["connections"] == 1
     assert "Traceback" not in err.decode()
 
 

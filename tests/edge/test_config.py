@@ -9,8 +9,11 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from core.clock import utc_now
 from core.errors import Misconfigured
 from edge import config
+from edge.modbus.settings import ModbusSerialDevice, ModbusTcpDevice
+from tests.edge.certificates import Authority
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,7 +74,7 @@ def folder(tmp_path: Path) -> Path:
     )
     (tmp_path / "agent.pem").write_bytes(pem)
     (tmp_path / "mqtt.secret").write_text("pass word\n")
-    (tmp_path / "ca.pem").write_text("an authority")
+    Authority(tmp_path, "ca")
     (tmp_path / "own.toml").write_text(OWN_MAP)
     return tmp_path
 
@@ -93,16 +96,19 @@ def test_a_right_file_is_loaded_with_its_maps_and_secrets(folder: Path) -> None:
     assert (loaded.settings.site, loaded.settings.agent) == ("gh-al", "gw-01")
     broker = loaded.settings.broker
     assert (broker.host, broker.port, broker.tls) == ("broker.example", 8884, True)
-    assert loaded.password == "pass word"
+    (main,) = loaded.destinations
+    assert (main.name, main.password, main.ca_file) == ("main", "pass word", folder / "ca.pem")
     assert loaded.sign is not None
     assert loaded.key.startswith("ed25519:")
     assert loaded.outbox_path == folder / "state" / "outbox.sqlite"
-    assert loaded.ca_file == folder / "ca.pem"
-    first, own = loaded.settings.device
-    points = loaded.quantities(first)
-    assert points["gh-al.potline-1.ac-import"].address == 62
-    assert loaded.quantities(own)["gh-al.potline-1.aux"].counter
+    first, own = loaded.devices
+    assert isinstance(first, ModbusTcpDevice)
+    assert isinstance(own, ModbusTcpDevice)
+    assert first.points["gh-al.potline-1.ac-import"] == "import_active_energy"
     assert (own.port, own.unit_id, own.driver) == (502, 1, "modbus-tcp")
+    stations = loaded.stations(utc_now)
+    assert [station.driver.name for station in stations] == ["potline-1", "own"]
+    assert stations[1].driver.counters == {"gh-al.potline-1.aux"}
 
 
 def test_no_secret_shows_when_a_configuration_is_printed(folder: Path) -> None:
@@ -161,14 +167,17 @@ points = { "gh.x.y" = "power_total", "nonsense" = "voltage_l1" }
 @pytest.mark.parametrize(
     ("find", "replace", "told"),
     [
-        ("mqtts://broker.example:8884", "mqtt://u:p@broker", "never into the url"),
+        ("mqtts://broker.example:8884", "mqtt://u:p@broker", "never into a url"),
         ("mqtts://broker.example:8884", "mqtts://broker:99999", "1 to 65535"),
         ("mqtts://broker.example:8884", "mqtts://broker/path", "ends with its port"),
         ("mqtts://broker.example:8884", "mqtt://broker", "needs an mqtts://"),
         ('username = "gh-al.gw-01"\n', "", "needs a username"),
         ('"gh-al.potline-1.ac-import"', '"qh-fa.potline-1.ac-import"', "another site"),
         ('model = "own.toml"', 'model = "lost.toml"', "lost.toml: cannot be read"),
-        ('driver = "modbus-tcp"', 'driver = "dlt645"', "modbus-tcp"),
+        ('driver = "modbus-tcp"', 'driver = "modbus"', "take one of modbus-tcp, modbus-rtu"),
+        ('driver = "modbus-tcp"', "driver = 5", "take one of modbus-tcp, modbus-rtu"),
+        ("unit_id = 3", "shift = 65530", "would be 65592"),
+        ("unit_id = 3", 'parity = "even"', "is not a key of this table"),
     ],
 )
 def test_each_mistake_is_one_clear_sentence(
@@ -211,3 +220,66 @@ def test_a_file_that_is_not_there_or_no_toml_is_one_sentence(folder: Path) -> No
     (folder / "edge.toml").write_bytes(b"site = '\xff'")
     with pytest.raises(Misconfigured, match="UTF-8"):
         config.load(folder / "edge.toml")
+
+
+SERIAL = """
+[[device]]
+name = "kiln-1"
+driver = "modbus-rtu"
+serial = "/dev/ttyUSB0"
+unit_id = 1
+baud_rate = 9600
+parity = "even"
+model = "acrel_adw300"
+points = { "gh-al.kiln.energy" = "import_active_energy" }
+
+[[device]]
+name = "kiln-2"
+driver = "modbus-rtu"
+serial = "/dev/ttyUSB0"
+unit_id = 2
+baud_rate = 9600
+parity = "even"
+model = "eastron_sdm630"
+points = { "gh-al.kiln.fan" = "import_active_energy" }
+"""
+
+
+def test_devices_of_one_serial_port_are_one_line(folder: Path) -> None:
+    loaded = config.load(write(folder, GOOD + SERIAL))
+    *_, first, second = loaded.devices
+    assert isinstance(first, ModbusSerialDevice)
+    assert (first.parity, first.stop_bits, first.route.silence_s) == ("even", 1, 38.5 / 9600)
+    lines = [station.line for station in loaded.stations(utc_now)]
+    assert lines == ["tcp 127.0.0.1:1502", "tcp 10.0.0.2:502", *["serial /dev/ttyUSB0"] * 2]
+    assert second.name == "kiln-2"
+
+
+def test_devices_of_one_line_speak_to_it_in_one_way(folder: Path) -> None:
+    (line,) = problems(folder, GOOD + SERIAL.replace('parity = "even"', 'parity = "odd"', 1))
+    assert "device.3.parity: differs from device 'kiln-1' on the same line" in line
+
+
+def test_a_gateway_is_spoken_to_by_one_protocol(folder: Path) -> None:
+    text = GOOD.replace('host = "10.0.0.2"', 'host = "127.0.0.1"\nport = 1502').replace(
+        'name = "own"', 'name = "own"\ndriver = "modbus-rtu-tcp"'
+    )
+    (line,) = problems(folder, text)
+    assert "device.1.driver: differs from device 'potline-1'" in line
+
+
+def test_a_text_is_no_point(folder: Path) -> None:
+    (folder / "own.toml").write_text(
+        OWN_MAP.replace('type = "uint32"\ncounter = true', 'type = "string"\nlength = 8')
+    )
+    (line,) = problems(folder, GOOD)
+    assert "steam is a text, which no reading can be" in line
+
+
+def test_a_health_page_is_off_unless_it_has_a_port(folder: Path) -> None:
+    assert config.load(write(folder, GOOD)).settings.health is None
+    page = config.load(write(folder, GOOD.replace("[outbox]", "[health]\nport = 9465\n[outbox]")))
+    assert page.settings.health is not None
+    assert page.settings.health.port == 9465
+    (line,) = problems(folder, GOOD.replace("[outbox]", "[health]\nport = 80\n[outbox]"))
+    assert "health.port" in line

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from edge.window import MOST_TIMEOUT_S, Due, Window
+from core.wire import MOST_MISSING_RANGES
+from edge.window import (
+    ENDLESS,
+    MOST_SPLIT_RANGES,
+    MOST_TIMEOUT_S,
+    SPLIT_DEPTH,
+    Ask,
+    Due,
+    Window,
+)
 
 
 def test_a_window_is_bounded_and_a_receipt_frees_it() -> None:
@@ -83,3 +92,65 @@ def test_a_steady_stream_of_receipts_does_not_put_a_time_out_off() -> None:
     for second in range(1, 30):
         window.heard(float(second))
     assert window.due(30.0) == Due(again=(1,))
+
+
+def test_just_after_a_connection_an_old_word_of_the_store_counts_for_nothing() -> None:
+    window = Window(timeout_s=30, most_sends=1, settling_s=5)
+    window.connected(100.0)
+    window.sent(1, 100.0)
+    assert not window.heard(101.0)
+    assert window.due(131.0) == Due(again=(1,))
+    window.sent(1, 131.0)
+    assert window.heard(132.0)
+    assert window.due(1e9) == Due(aside=(1,))
+
+
+def test_a_short_backlog_goes_in_order_before_the_newest() -> None:
+    window = Window(size=64)
+    window.divide(behind=SPLIT_DEPTH, last=1_000, ranges=0)
+    assert not window.split
+    assert window.asks() == (Ask(0, ENDLESS, 64),)
+
+
+def test_beside_a_long_backlog_the_newest_have_a_share_and_no_more() -> None:
+    window = Window(size=64, live=16)
+    window.divide(behind=5_000, last=5_000, ranges=1)
+    assert window.asks() == (Ask(5_000, ENDLESS, 16), Ask(0, 5_000, 48, backlog=True))
+    for sequence in range(1, 49):
+        window.sent(sequence, 0.0)
+    assert window.asks() == (Ask(5_000, ENDLESS, 16),)
+    for sequence in range(5_001, 5_017):
+        window.sent(sequence, 0.0)
+    assert window.asks() == ()
+    window.settle(lambda sequence: sequence <= 10)
+    assert window.asks() == (Ask(48, 5_000, 10, backlog=True),)
+    window.settle(lambda sequence: sequence > 5_010)
+    assert window.asks() == (Ask(5_016, ENDLESS, 6), Ask(48, 5_000, 10, backlog=True))
+
+
+def test_when_the_backlog_has_passed_everything_goes_in_order_again() -> None:
+    window = Window(size=64, live=16)
+    window.divide(behind=300, last=300, ranges=0)
+    window.sent(300, 0.0)
+    window.sent(301, 0.0)
+    window.unite()
+    assert (window.split, window.cursor) == (False, 301)
+    assert window.asks() == (Ask(301, ENDLESS, 62),)
+
+
+def test_what_grew_long_beside_a_backlog_joins_it() -> None:
+    window = Window(size=64, live=16)
+    window.divide(behind=300, last=300, ranges=0)
+    window.sent(301, 0.0)
+    window.divide(behind=SPLIT_DEPTH + 1, last=900, ranges=1)
+    assert window.asks()[0] == Ask(900, ENDLESS, 16)
+    window.sent(300, 0.0)
+    window.skip(301)
+    assert window.asks()[1] == Ask(301, 900, 46, backlog=True)
+
+
+def test_the_store_is_never_left_more_ranges_than_a_receipt_can_name() -> None:
+    window = Window()
+    window.divide(behind=10_000, last=10_000, ranges=MOST_SPLIT_RANGES)
+    assert not window.split
+    assert 2 * MOST_SPLIT_RANGES <= MOST_MISSING_RANGES

@@ -12,7 +12,8 @@ from pymodbus.client import AsyncModbusTcpClient
 
 from core.clock import to_us
 from core.errors import Misconfigured
-from edge import registers as maps
+from edge import registermaps as maps
+from edge import registers as edge_registers
 from simulators import modbus_meter, process, registers
 from simulators.modbus_meter import Meters
 from simulators.processfile import MeterTable
@@ -145,7 +146,7 @@ def test_what_the_edge_decodes_is_what_the_point_shows_all_through_a_year(name: 
             quantity = quantities[quantity_name]
             for weeks in range(0, 52, 4):
                 shown = played.value(point, to_us(NOW) - weeks * 7 * 86_400 * 10**6)
-                read = maps.decode(quantity, registers.words(quantity, shown))
+                read = edge_registers.decode(quantity, registers.words(quantity, shown))
                 if quantity.counter:
                     assert read == shown
                 else:

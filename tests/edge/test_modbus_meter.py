@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from datetime import UTC, datetime, timedelta
+import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,8 +14,9 @@ from pymodbus.constants import ExcCodes
 from core.clock import to_us
 from core.quality import Quality
 from core.reading import Reading
-from edge import registers
-from edge.modbus import ModbusMeter
+from edge import registermaps
+from edge.modbus.bus import Bus, Framing, Route
+from edge.modbus.meter import ModbusMeter
 from tests.edge.meters import Meter, serving
 
 NOW = datetime(2026, 11, 21, 5, tzinfo=UTC)
@@ -23,16 +25,12 @@ POINTS = {ENERGY: "import_active_energy", POWER: "power_total", VOLTAGE: "voltag
 
 
 def driver(port: int, model: str = "acrel_adw300", **other: Any) -> ModbusMeter:
-    meter = registers.builtin(model)
-    given = {
-        "unit_id": 1,
-        "timeout_s": 2.0,
-        "host": "127.0.0.1",
-        "clock": lambda: NOW,
-        **other,
-    }
+    meter = registermaps.builtin(model)
     points = {point: meter.quantities[name] for point, name in POINTS.items()}
-    return ModbusMeter("m1", port=port, meter=meter, points=points, **given)
+    given = {"unit_id": 1, "timeout_s": 2.0, "clock": lambda: NOW, **other}
+    bus = Bus(Route(Framing.TCP, "127.0.0.1", port), time.monotonic)
+    where = f"127.0.0.1:{port}, unit {given['unit_id']}"
+    return ModbusMeter("m1", bus=bus, meter=meter, points=points, where=where, **given)
 
 
 def acrel() -> Meter:
@@ -46,7 +44,7 @@ def acrel() -> Meter:
 async def test_a_poll_gives_every_point_once_in_the_fewest_reads() -> None:
     meter = acrel()
     async with serving(meter) as port:
-        reader = driver(port)
+        reader = driver(port, monotonic=lambda: 0.0)
         polled = await reader.poll()
         await reader.close()
     at = to_us(NOW)
@@ -118,7 +116,7 @@ async def test_a_meter_that_is_not_there_is_a_gap_and_comes_back() -> None:
     reader = driver(port, timeout_s=0.5)
     polled = await reader.poll()
     assert polled.readings == []
-    assert "cannot be connected to" in polled.faults[0]
+    assert "can not be connected to" in polled.faults[0]
     async with serving(acrel(), port=port):
         assert len((await reader.poll()).readings) == 3
     gone = await reader.poll()
@@ -145,8 +143,7 @@ async def test_a_meter_that_says_nothing_costs_one_deadline_and_no_late_answer_i
     polled = await reader.poll()
     assert asyncio.get_running_loop().time() - begun < 1.0
     assert polled.readings == []
-    assert "did not answer" in polled.faults[0] or "No response" in polled.faults[0]
-    assert reader._client is None
+    assert "did not answer within 0.2 s" in polled.faults[0]
     await asyncio.wait_for(hung_up.wait(), 5)
     server.close()
     await server.wait_closed()
@@ -175,9 +172,9 @@ async def test_a_unit_that_is_not_there_is_a_gap(unit_id: int) -> None:
 
 
 async def test_a_reading_bears_the_instant_half_way_between_question_and_answer() -> None:
-    ticks = iter([NOW, NOW + timedelta(milliseconds=200)])
+    ticks = iter([0.0, 0.0, 0.2])  # a poll begins, asks, is answered
     async with serving(acrel()) as port:
-        reader = driver(port, clock=lambda: next(ticks), most_doubt_s=0.1)
+        reader = driver(port, monotonic=lambda: next(ticks), most_doubt_s=0.1)
         polled = await reader.poll()
         await reader.close()
     assert {r.measured_us for r in polled.readings} == {to_us(NOW) + 100_000}
@@ -185,9 +182,9 @@ async def test_a_reading_bears_the_instant_half_way_between_question_and_answer(
 
 
 async def test_a_count_whose_instant_is_in_doubt_is_left_out_and_counted() -> None:
-    ticks = iter([NOW, NOW + timedelta(milliseconds=201)])
+    ticks = iter([0.0, 0.0, 0.201])
     async with serving(acrel()) as port:
-        reader = driver(port, clock=lambda: next(ticks), most_doubt_s=0.1)
+        reader = driver(port, monotonic=lambda: next(ticks), most_doubt_s=0.1)
         polled = await reader.poll()
         await reader.close()
     assert {r.point for r in polled.readings} == {POWER, VOLTAGE}

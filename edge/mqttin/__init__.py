@@ -1,0 +1,1 @@
+"""MQTT in: payloads (`payload`), the broker connection (`hub`), devices (`device`)."""
