@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from psycopg.types.multirange import Multirange
-from psycopg.types.range import Range
-
 from core.progress import Progress, Spans
 
 if TYPE_CHECKING:
@@ -16,6 +13,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from psycopg import AsyncConnection
+    from psycopg.types.multirange import Multirange
 
     from core.wire import Status
 
@@ -55,19 +53,32 @@ async def save(
     connection: AsyncConnection[Any], states: Mapping[Epoch, Progress], now: datetime
 ) -> None:
     """Store the progress of epochs, in the transaction of the readings it speaks of."""
-    for epoch, state in sorted(states.items(), key=lambda each: each[0]):
-        await connection.execute(
-            "insert into agent_epoch (site, agent, epoch, committed, missing, lost, oldest,"
-            " first_at, updated_at) values (%s, %s, %s, %s, %s::int8multirange,"
-            " %s::int8multirange, %s, %s, %s)"
-            " on conflict (site, agent, epoch) do update set committed = excluded.committed,"
-            " missing = excluded.missing, lost = excluded.lost, oldest = excluded.oldest,"
-            " updated_at = excluded.updated_at",
-            (
-                epoch.site, epoch.agent, epoch.epoch, state.committed, _multirange(state.missing),
-                _multirange(state.lost), state.oldest, now, now,
-            ),
-        )  # fmt: skip
+    rows = sorted(states.items(), key=lambda each: each[0])
+    if not rows:
+        return
+    await connection.execute(
+        "insert into agent_epoch as known (site, agent, epoch, committed, missing, lost, oldest,"
+        " first_at, updated_at, missing_since) select s, a, e, c, m::int8multirange,"
+        " l::int8multirange, o, %(now)s, %(now)s, case when m <> '{}' then %(now)s end"
+        " from unnest(%(sites)s::text[], %(agents)s::text[], %(epochs)s::text[],"
+        " %(committed)s::bigint[], %(missing)s::text[], %(lost)s::text[], %(oldest)s::bigint[])"
+        " as t(s, a, e, c, m, l, o)"
+        " on conflict (site, agent, epoch) do update set committed = excluded.committed,"
+        " missing = excluded.missing, lost = excluded.lost, oldest = excluded.oldest,"
+        " updated_at = excluded.updated_at,"
+        " missing_since = case when excluded.missing_since is not null"
+        "  then coalesce(known.missing_since, excluded.missing_since) end",
+        {
+            "now": now,
+            "sites": [epoch.site for epoch, _ in rows],
+            "agents": [epoch.agent for epoch, _ in rows],
+            "epochs": [epoch.epoch for epoch, _ in rows],
+            "committed": [state.committed for _, state in rows],
+            "missing": [_multirange(state.missing) for _, state in rows],
+            "lost": [_multirange(state.lost) for _, state in rows],
+            "oldest": [state.oldest for _, state in rows],
+        },
+    )
 
 
 async def newest_epochs(
@@ -119,6 +130,17 @@ async def lease(connection: AsyncConnection[Any], worker: UUID, life: timedelta)
     return await cursor.fetchone() is not None
 
 
+async def holds(connection: AsyncConnection[Any], worker: UUID) -> bool:
+    """Tell whether the worker still has the lease; nobody takes it before this transaction ends.
+
+    Asked right before a commit: a worker that was frozen past its lease must change nothing.
+    """
+    cursor = await connection.execute(
+        "select 1 from agent_lease where worker = %s for share", (worker,)
+    )
+    return await cursor.fetchone() is not None
+
+
 async def release(connection: AsyncConnection[Any], worker: UUID) -> None:
     """Give the lease back, so that the next worker need not wait for its end."""
     await connection.execute("delete from agent_lease where worker = %s", (worker,))
@@ -132,11 +154,12 @@ def _row(row: Sequence[Any]) -> tuple[Epoch, Progress]:
     return Epoch(site, agent, epoch), Progress(committed, _spans(missing), _spans(lost), oldest)
 
 
-def _multirange(spans: Spans) -> Multirange[int]:
-    # Half-open as PostgreSQL prints them; the last sequence of all has no successor in bigint.
-    return Multirange(
-        [Range(first, None if last == _LAST else last + 1, "[)") for first, last in spans]
-    )
+def _multirange(spans: Spans) -> str:
+    """Return spans as PostgreSQL writes a multirange: half-open."""
+    # The last sequence of all has no successor in bigint.
+    ends = ["" if last == _LAST else str(last + 1) for _, last in spans]
+    ranges = [f"[{first},{end})" for (first, _), end in zip(spans, ends, strict=True)]
+    return "{" + ",".join(ranges) + "}"
 
 
 def _spans(ranges: Multirange[int]) -> Spans:

@@ -59,6 +59,13 @@ class Int4s(Column):
     element = np.dtype(">i4")
 
 
+class Int8s(Column):
+    """A column of int8."""
+
+    element_oid = 20
+    element = np.dtype(">i8")
+
+
 class Int2s(Column):
     """A column of int2."""
 
@@ -103,6 +110,7 @@ def _register(column: type[Column], array_oid: int) -> None:
 
 
 _register(Int4s, 1007)
+_register(Int8s, 1016)
 _register(Int2s, 1005)
 _register(Float8s, 1022)
 _register(Instants, 1185)
@@ -128,6 +136,7 @@ def _decoder(element: str, array_oid: int, shift: int = 0) -> tuple[int, type[Lo
 _LOADERS: Final[Mapping[int, type[Loader]]] = dict(
     [
         _decoder(">i4", 1007),
+        _decoder(">i8", 1016),
         _decoder(">i2", 1005),
         _decoder(">f8", 1022),
         _decoder(">i8", 1185, PG_EPOCH_US),
@@ -144,7 +153,7 @@ def read_columns(cursor: AsyncCursor[Any]) -> AsyncCursor[Any]:
 
 def copy_body(
     ts_us: NDArray[np.int64],
-    recorded_us: int,
+    recorded_us: int | NDArray[np.int64],
     value: NDArray[np.float64],
     point_id: NDArray[np.int64],
     quality: NDArray[np.int16],

@@ -1,4 +1,4 @@
-"""`danhao db migrate|status` and `danhao plant apply|check|show`."""
+"""`danhao plant apply|check|show`, and the place of `danhao db` (store.db_commands)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from core import clock, indicators, plant
-from store import connection, migrate, plants, settings
+from store import connection, db_commands, plants, settings
 
 if TYPE_CHECKING:
     import argparse
@@ -18,15 +18,14 @@ if TYPE_CHECKING:
     from core.plant import Plant
 
 WELL: Final = 0
-BAD_NEWS: Final = 1
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `db` and `plant` with their leaves to the front door."""
-    database = commands.add_parser("db", help="the database: migrate, status")
-    leaves = database.add_subparsers(dest="leaf", required=True, metavar="COMMAND")
-    _leaf(leaves, "migrate", "bring the database to this program's schema", _migrate)
-    _leaf(leaves, "status", "say which migrations are applied; exit 1 when some wait", _status)
+    database = commands.add_parser(
+        "db", help="the database: migrate, status, archive, unarchive, backup, restore, verify"
+    )
+    db_commands.register(database, add_database_options)
 
     declared = commands.add_parser("plant", help="what is declared: apply, check, show")
     leaves = declared.add_subparsers(dest="leaf", required=True, metavar="COMMAND")
@@ -67,23 +66,6 @@ def _leaf(
 
 def _url(options: argparse.Namespace) -> str:
     return settings.database_of(options, os.environ).url
-
-
-def _migrate(options: argparse.Namespace) -> int:
-    done = migrate.migrate(_url(options))
-    _say(options, {"applied": done}, [f"applied {name}" for name in done] or ["nothing to apply"])
-    return WELL
-
-
-def _status(options: argparse.Namespace) -> int:
-    found = migrate.status(_url(options))
-    items = [
-        {"name": m.name, "applied_at": None if m.applied_at is None else m.applied_at.isoformat()}
-        for m in found
-    ]
-    lines = [f"{item['name']}  {item['applied_at'] or 'pending'}" for item in items]
-    _say(options, {"migrations": items}, lines)
-    return WELL if all(m.applied_at is not None for m in found) else BAD_NEWS
 
 
 def _read(path: Path) -> Plant:

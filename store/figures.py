@@ -1,15 +1,20 @@
-"""A unit's figures of any periods: stored slots and facts through the core's pure functions."""
+"""A unit's figures of any periods: slots and facts through the core's pure functions.
+
+Where slots and facts come from is a source: the store (`Stored`), the store as it was known at an
+instant (store.asof), or what was just computed again. What is made of them is the same.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from core import decimals, intensity, limits
 from core.clock import to_us
-from store import output, slots
+from store import output, slotsums
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from psycopg import AsyncConnection
@@ -22,6 +27,44 @@ if TYPE_CHECKING:
 Energies = list[tuple["Point", list["PeriodEnergy"]]]
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Periods [start, end) of a unit whose figures are wanted."""
+
+    unit: Unit
+    indicator: Indicator
+    bounds: Sequence[tuple[int, int]]
+
+
+class Source(Protocol):
+    """Where energies and outputs come from."""
+
+    async def energies(self, spans: Sequence[tuple[str, int, int]]) -> list[PeriodEnergy]:
+        """Return the energy of each (point, begin, end); the bounds lie on slots or between."""
+        ...
+
+    async def outputs(self, spans: Sequence[output.Span]) -> list[PeriodOutput | None]:
+        """Return the output of each span."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Energies from stored slots, outputs from stored facts."""
+
+    connection: AsyncConnection[Any]
+    point_ids: Mapping[str, int]
+
+    async def energies(self, spans: Sequence[tuple[str, int, int]]) -> list[PeriodEnergy]:
+        """Return sums over stored slots; a slot belongs to the span in which it begins."""
+        numbered = [(self.point_ids[point], begin, end) for point, begin, end in spans]
+        return await slotsums.energies(self.connection, numbered)
+
+    async def outputs(self, spans: Sequence[output.Span]) -> list[PeriodOutput | None]:
+        """Return sums over the newest revisions of stored facts."""
+        return await output.sums_of(self.connection, spans)
+
+
 async def compute(
     connection: AsyncConnection[Any],
     plant: Plant,
@@ -32,39 +75,71 @@ async def compute(
     now: datetime,
 ) -> list[dict[str, Any]]:
     """Return the figures of each period [start, end): energy, output, intensity, verdicts."""
-    points = plant.counted(unit.id, indicator.counts)
-    by_point = [
-        await _parts(connection, indicator, point, point_ids[point.id], bounds) for point in points
+    source = Stored(connection, point_ids)
+    return (await compute_all(source, plant, [Asked(unit, indicator, bounds)], now))[0]
+
+
+async def compute_all(
+    source: Source, plant: Plant, asked: Sequence[Asked], now: datetime
+) -> list[list[dict[str, Any]]]:
+    """Return the figures of all periods asked for, from one question to each half of the source."""
+    counted = [plant.counted(each.unit.id, each.indicator.counts) for each in asked]
+    cuts = [
+        [
+            [(point, intensity.spans(each.indicator, point, *bound)) for point in points]
+            for bound in each.bounds
+        ]
+        for each, points in zip(asked, counted, strict=True)
     ]
-    base = indicator.base_grade
-    outputs = await output.sums(
-        connection, unit.id, indicator.output, bounds, None if base is None else base.grade
+    # The same span is asked for by several indicators: once is enough.
+    spans = dict.fromkeys(
+        (point.id, begin, end)
+        for periods in cuts
+        for period in periods
+        for point, parts in period
+        for begin, end in parts
     )
-    site = plant.sites[unit.site]
-    rules = limits.of_indicator(indicator.id)
+    found = dict(zip(spans, await source.energies(list(spans)), strict=True))
+    outputs = iter(await source.outputs([span for each in asked for span in _outputs(each)]))
     now_us = to_us(now)
-    found = []
-    for row, (begin, _) in enumerate(bounds):
-        energies = [(point, parts[row]) for point, parts in zip(points, by_point, strict=True)]
-        combined = intensity.combine(unit, indicator, energies, outputs[row], now_us)
-        place = (site.jurisdiction, site.timezone, begin)
-        inputs = _inputs(indicator, energies, outputs[row])
-        found.append(intensity.figures(unit, indicator, combined, rules, place, inputs))
-    return found
+    results: list[list[dict[str, Any]]] = []
+    for each, periods in zip(asked, cuts, strict=True):
+        item: list[dict[str, Any]] = []
+        for bound, period in zip(each.bounds, periods, strict=True):
+            energies = [
+                (point, [found[point.id, begin, end] for begin, end in parts])
+                for point, parts in period
+            ]
+            item.append(_figures(plant, each, bound[0], energies, next(outputs), now_us))
+        results.append(item)
+    return results
 
 
-async def _parts(
-    connection: AsyncConnection[Any],
-    indicator: Indicator,
-    point: Point,
-    point_id: int,
-    bounds: Sequence[tuple[int, int]],
-) -> list[list[PeriodEnergy]]:
-    """Return a point's energy of each period in parts that have one factor each."""
-    cut = [intensity.spans(indicator, point, begin, end) for begin, end in bounds]
-    flat = [span for spans in cut for span in spans]
-    energies = iter(await slots.energy(connection, point_id, flat))
-    return [[next(energies) for _ in spans] for spans in cut]
+def _outputs(each: Asked) -> Iterator[output.Span]:
+    base = each.indicator.base_grade
+    grade = None if base is None else base.grade
+    for begin, end in each.bounds:
+        yield output.Span(each.unit.id, each.indicator.output, grade, begin, end)
+
+
+def _figures(
+    plant: Plant,
+    each: Asked,
+    start_us: int,
+    energies: Energies,
+    produced: PeriodOutput | None,
+    now_us: int,
+) -> dict[str, Any]:
+    combined = intensity.combine(each.unit, each.indicator, energies, produced, now_us)
+    site = plant.sites[each.unit.site]
+    return intensity.figures(
+        each.unit,
+        each.indicator,
+        combined,
+        limits.of_indicator(each.indicator.id),
+        (site.jurisdiction, site.timezone, start_us),
+        _inputs(each.indicator, energies, produced),
+    )
 
 
 def _inputs(

@@ -1,7 +1,9 @@
 """Migrations: `NNNN_name.sql` files applied in order, forward only, each in a transaction.
 
-Promise: two programs that migrate at once do it once; a file that changed after it was applied,
-and a database newer than this program, are refused with the file's name.
+A file `NNNN_name.plain|timescale|citus.sql` beside it holds what differs by engine and is applied
+right after it, in the same transaction, as one migration. Promise: two programs that migrate at
+once do it once; a file that changed after it was applied, and a database newer than this program,
+are refused with the file's name.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from psycopg import sql
 
 from core.errors import Misconfigured, Problem
 from store import connection
+from store import engine as engines
+from store.engine import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
 _LOCK: Final = 0x64616E68616F  # "danhao", an advisory lock of our own
-_FILE: Final = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
+_FILE: Final = re.compile(r"^(\d{4})_[a-z0-9_]+(?:\.(plain|timescale|citus))?\.sql$")
 _TABLE: Final = (
     "create table if not exists migration (number int primary key, name text not null,"
     " sha256 text not null, applied_at timestamptz not null default now())"
@@ -44,16 +48,20 @@ class Migration:
     applied_at: datetime | None = None
 
 
-def migrate(url: str, files: Sequence[Migration] | None = None) -> list[str]:
+def migrate(
+    url: str, files: Sequence[Migration] | None = None, engine: Engine | None = None
+) -> list[str]:
     """Apply what is pending and return the names; raises Misconfigured, and Retryable when out.
 
-    Blocks: an asyncio program calls it before its loop or in a thread.
+    `engine` is asked for, not found out, where the database has none yet. Blocks: an asyncio
+    program calls it before its loop or in a thread.
     """
-    known = read_files() if files is None else files
     done: list[str] = []
     with connection.connect(url, "danhao migrate") as link:
         link.autocommit = True
         link.execute("select pg_advisory_lock(%s)", (_LOCK,))
+        chosen = engines.choose(link, engine)
+        known = read_files(engine=chosen) if files is None else files
         link.execute(_TABLE)
         for migration in compare(known, _applied(link)):
             if migration.applied_at is None:
@@ -71,8 +79,9 @@ def create_database(link: psycopg.Connection[Any], name: str) -> None:
 
 def status(url: str, files: Sequence[Migration] | None = None) -> list[Migration]:
     """Return all migrations in order, those pending without `applied_at`; changes nothing."""
-    known = read_files() if files is None else files
     with connection.connect(url, "danhao migrate") as link:
+        engine = engines.recorded(link) or Engine.PLAIN
+        known = read_files(engine=engine) if files is None else files
         row = link.execute("select to_regclass('migration')").fetchone()
         applied = _applied(link) if row is not None and row[0] is not None else []
     return compare(known, applied)
@@ -86,7 +95,8 @@ async def pending(link: AsyncConnection[Any]) -> list[str]:
         return [migration.name for migration in read_files()]
     cursor = await link.execute(_SELECT)
     applied = [_Applied(*found) for found in await cursor.fetchall()]
-    return [m.name for m in compare(read_files(), applied) if m.applied_at is None]
+    known = read_files(engine=await engines.recorded_in(link) or Engine.PLAIN)
+    return [m.name for m in compare(known, applied) if m.applied_at is None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,21 +140,36 @@ def compare(known: Sequence[Migration], applied: Iterable[_Applied]) -> list[Mig
     return [Migration(m.number, m.name, m.sha256, m.sql, when.get(m.number)) for m in known]
 
 
-def read_files(folder: Traversable | None = None) -> list[Migration]:
-    """Return the packaged migrations in order; raises Misconfigured on a number used twice."""
+def read_files(folder: Traversable | None = None, engine: Engine = Engine.PLAIN) -> list[Migration]:
+    """Return the packaged migrations of an engine in order, each with the name of its first file.
+
+    Raises Misconfigured on a number used twice, and on a variant whose common file is missing.
+    """
     place = resources.files("store").joinpath("sql") if folder is None else folder
     found: dict[int, Migration] = {}
+    variants: list[tuple[str, str]] = []
     for entry in sorted(place.iterdir(), key=lambda each: each.name):
         match = _FILE.match(entry.name)
         if match is None:
             continue
+        if match.group(2) is not None:
+            if match.group(2) == engine:
+                variants.append((entry.name, entry.read_text("utf-8")))
+            continue
         number = int(match.group(1))
         if number in found:
             raise Misconfigured([Problem(entry.name, f"has the number of {found[number].name}")])
-        text = entry.read_text("utf-8")
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        found[number] = Migration(number, entry.name, digest, text)
+        found[number] = _migration(number, entry.name, entry.read_text("utf-8"))
+    for name, text in variants:
+        common = found.get(int(name[:4]))
+        if common is None or common.name != name.replace(f".{engine}.sql", ".sql"):
+            raise Misconfigured([Problem(name, "has no file of that name for all engines")])
+        found[common.number] = _migration(common.number, common.name, common.sql + text)
     return [found[number] for number in sorted(found)]
+
+
+def _migration(number: int, name: str, text: str) -> Migration:
+    return Migration(number, name, hashlib.sha256(text.encode()).hexdigest(), text)
 
 
 def _applied(link: psycopg.Connection[Any]) -> list[_Applied]:

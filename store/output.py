@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
 
 from core.clock import from_us
 from core.intensity import PeriodOutput
+from store import arrays
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +75,17 @@ async def write(
     return "same" if row is not None and row[0] else "conflict"
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A period of a unit whose output is asked for, of these kinds, with a grade or without."""
+
+    unit: str
+    kinds: tuple[str, ...]
+    grade: str | None
+    begin_us: int
+    end_us: int
+
+
 async def sums(
     connection: AsyncConnection[Any],
     unit: str,
@@ -78,37 +93,47 @@ async def sums(
     bounds: Sequence[tuple[int, int]],
     grade: str | None = None,
 ) -> list[PeriodOutput | None]:
-    """Return the output of a unit in each period, None without facts.
+    """Return the output of a unit in each period, as `sums_of` does."""
+    asked = [Span(unit, tuple(kinds), grade, begin, end) for begin, end in bounds]
+    return await sums_of(connection, asked)
 
-    With a `grade` also the exact sum of mass * grade, and how many facts with a mass lack it.
+
+async def sums_of(
+    connection: AsyncConnection[Any], spans: Sequence[Span], known_at: datetime | None = None
+) -> list[PeriodOutput | None]:
+    """Return the output of each span, None without facts; with `known_at`, as it was known then.
+
+    With a grade also the exact sum of mass * grade, and how many facts with a mass lack it.
     """
-    if not bounds:
+    if not spans:
         return []
     cursor = await connection.execute(
-        "with newest as ("
-        " select distinct on (f.site, f.id) f.unit, f.kind, f.at, f.mass_e6,"
-        "  (f.grades ->> %(grade)s)::numeric as grade from output_fact f"
-        " where (f.site, f.id) in (select site, id from output_fact where unit = %(unit)s"
-        "   and at >= %(first)s and at < %(last)s)"
-        " order by f.site, f.id, f.revision desc)"
-        " select b.n, sum(o.mass_e6)::bigint, coalesce(sum(o.mass_e6 * o.grade), 0),"
-        " count(*) filter (where o.mass_e6 <> 0 and o.grade is null)"
-        " from unnest(%(from)s::timestamptz[], %(until)s::timestamptz[])"
-        " with ordinality as b(f, u, n)"
-        " left join newest o on o.at >= b.f and o.at < b.u and o.unit = %(unit)s"
-        " and o.kind = any(%(kinds)s)"
-        " group by b.n order by b.n",
+        _SUMS,
         {
-            "unit": unit,
-            "kinds": list(kinds),
-            "grade": grade or "",
-            "first": from_us(bounds[0][0]),
-            "last": from_us(bounds[-1][1]),
-            "from": [from_us(begin) for begin, _ in bounds],
-            "until": [from_us(end) for _, end in bounds],
+            "unit": [span.unit for span in spans],
+            "kinds": [",".join(span.kinds) for span in spans],
+            "grade": [span.grade or "" for span in spans],
+            "from": arrays.Instants(np.array([span.begin_us for span in spans], np.int64)),
+            "until": arrays.Instants(np.array([span.end_us for span in spans], np.int64)),
+            "at": known_at,
         },
     )
     return [
-        None if row[1] is None else PeriodOutput(row[1], Fraction(row[2]), row[3])
+        None if row[0] is None else PeriodOutput(row[0], Fraction(row[1]), row[2])
         for row in await cursor.fetchall()
     ]
+
+
+_SUMS: Final = (
+    "select s.mass, s.graded, s.ungraded from unnest(%(unit)s::text[], %(kinds)s::text[],"
+    " %(grade)s::text[], %(from)s, %(until)s) with ordinality as b(unit, kinds, grade, f, u, n)"
+    " cross join lateral (select sum(o.mass_e6)::bigint as mass,"
+    "  coalesce(sum(o.mass_e6 * (o.grades ->> b.grade)::numeric), 0) as graded,"
+    "  count(*) filter (where o.mass_e6 <> 0 and o.grades ->> b.grade is null) as ungraded"
+    "  from output_fact o where o.unit = b.unit and o.at >= b.f and o.at < b.u"
+    "  and o.kind = any(string_to_array(b.kinds, ','))"
+    "  and (%(at)s::timestamptz is null or o.recorded_at <= %(at)s)"
+    "  and not exists (select from output_fact r where r.site = o.site and r.id = o.id"
+    "   and r.revision > o.revision and r.revision > 0"
+    "   and (%(at)s::timestamptz is null or r.recorded_at <= %(at)s))) s order by b.n"
+)

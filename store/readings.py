@@ -4,6 +4,9 @@ Rows newer than their point's watermark go by binary COPY; the rest is compared 
 stored and inserted ON CONFLICT DO NOTHING, in the same transaction. The primary key decides; the
 watermark only routes. Promise: after a commit the store holds every offered row, or the one that
 was there before it, and the caller knows which rows contradict it (design 4.6, performance 1.3).
+
+Every query says between which instants its rows lie, as values the planner sees: of hundreds of
+partitions it then opens the few that matter. But for `newest` they are the same on all engines.
 """
 
 from __future__ import annotations
@@ -12,15 +15,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from psycopg import errors
 
 from core.clock import from_us, to_us
 from core.quality import Quality
-from store import arrays
+from store import arrays, overlaps, partitions
+from store.engine import DAY_US, Engine, layout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+    from typing import LiteralString
 
+    import psycopg
     from numpy.typing import NDArray
     from psycopg import AsyncConnection
 
@@ -117,8 +124,33 @@ class Watermarks:
 
 async def newest(connection: AsyncConnection[Any]) -> Rows:
     """Return the newest reading of every point that has one."""
+    if (await layout(connection)).engine is Engine.CITUS:
+        return await _newest_on_citus(connection)
+    return await _read_rows(connection, _NEWEST, ())
+
+
+async def _newest_on_citus(connection: AsyncConnection[Any]) -> Rows:
+    """Look no further back than what points showed last, for those that showed anything."""
+    shown = await _read_rows(connection, _SHOWN, ())
+    parts = []
+    if len(shown):
+        keys = (arrays.Int4s(shown.point_id), arrays.Instants(shown.ts_us))
+        oldest, _ = _between(shown.ts_us)
+        parts.append(await _read_rows(connection, _NEWEST_SHOWN, (*keys, oldest)))
+    cursor = await connection.execute(
+        "select point_id from point where point_id not in (select point_id from point_latest)"
+    )
+    unshown = np.array([row[0] for row in await cursor.fetchall()], np.int64)
+    if len(unshown):
+        parts.append(await _read_rows(connection, _NEWEST_UNSHOWN, (arrays.Int4s(unshown),)))
+    return Rows.join(parts)
+
+
+async def _read_rows(
+    connection: AsyncConnection[Any], query: LiteralString, parameters: Sequence[object]
+) -> Rows:
     cursor = arrays.read_columns(connection.cursor())
-    await cursor.execute(_NEWEST, binary=True)
+    await cursor.execute(query, parameters, binary=True)
     row = await cursor.fetchone()
     if row is None or row[0] is None:
         return Rows.join([])
@@ -144,7 +176,10 @@ async def write(
     `intervals_us` holds the length of each interval point by number, else 0. Without `marks` all
     rows take the slow path: so does the caller after psycopg.errors.UniqueViolation, which says
     that somebody else wrote newer rows than `marks` knows, and after which nothing was stored.
+    Partitions that are missing are made. Raises core.errors.Rejected for rows behind the retention
+    horizon (`archived`) and for more new days than the server bears (`too_old`).
     """
+    await partitions.make_for(connection, rows.ts_us, recorded_at)
     order = np.lexsort((rows.ts_us, rows.point_id))  # stable: equal keys stay in order of arrival
     ordered = rows.take(order)
     first = _first_of_key(ordered)
@@ -156,10 +191,16 @@ async def write(
         slow = offered.ts_us <= marks.of(offered.point_id)
         slow |= intervals_us[offered.point_id] > 0
     there, value, quality = await _look_up(connection, offered, slow)
-    overlap = await _overlaps(connection, offered, order[first], ~there, intervals_us)
+    overlap = await overlaps.overlapping(connection, offered, order[first], ~there, intervals_us)
     new = ~there & ~overlap
-    await _copy(connection, offered.take(new & ~slow), recorded_at)
-    lost = await _insert(connection, offered.take(new & slow), recorded_at)
+    try:
+        await copy_rows(connection, offered.take(new & ~slow), recorded_at)
+        lost = await insert_rows(connection, offered.take(new & slow), recorded_at)
+    except (errors.CheckViolation, errors.InternalError_) as error:
+        told = _told(connection, error)
+        if told is None:
+            raise
+        raise told from error
     if lost:
         raise LostRaceError
     kept_value = np.where(there, value, offered.value)[key]
@@ -167,6 +208,8 @@ async def write(
     same = ((ordered.value == kept_value) | (np.isnan(ordered.value) & np.isnan(kept_value))) & (
         ordered.quality == kept_quality
     )
+    # What a bad reading says is not known, so two of them never contradict each other.
+    same |= (ordered.quality == Quality.BAD) & (kept_quality == Quality.BAD)
     conflict = ~same & ~overlap[key]
     return Stored(
         offered.take(new),
@@ -178,24 +221,17 @@ async def write(
 
 
 class LostRaceError(Exception):
-    """Somebody else stored a row between our look and our insert: roll back and write again."""
+    """Somebody changed what we had looked at before we wrote: roll back and write again."""
 
 
-async def touch(connection: AsyncConnection[Any], new: Rows, gives_energy: Mask) -> None:
-    """Mark the spans of new rows, sorted as in `Stored`, whose slots must be computed."""
-    rows = new.take(gives_energy[new.point_id])
-    if not len(rows):
-        return
-    starts = np.flatnonzero(np.diff(rows.point_id, prepend=-1))
-    ends = np.append(starts[1:], len(rows)) - 1
-    await connection.execute(
-        "insert into touched (point_id, from_ts, until_ts) select * from unnest(%s, %s, %s)",
-        (
-            arrays.Int4s(rows.point_id[starts]),
-            arrays.Instants(rows.ts_us[starts]),
-            arrays.Instants(rows.ts_us[ends] + 1),
-        ),
-    )
+def _told(connection: AsyncConnection[Any], error: psycopg.Error) -> Exception | None:
+    """Return what an error of the store means; Citus tells its workers' errors by text only."""
+    if "no partition of relation" in str(error):  # the one we knew was dropped, or rolled back
+        partitions.forget(connection)
+        return LostRaceError()
+    if "violates unique constraint" in str(error):
+        return errors.UniqueViolation(*error.args)
+    return None
 
 
 async def read_series(
@@ -205,21 +241,50 @@ async def read_series(
     until_us: int,
     before: int = 0,
     after: int = 0,
+    known_at: datetime | None = None,
 ) -> Series:
     """Return all readings of [from, until) in order, bad ones included.
 
     Reaches back to the `before`-th usable reading before it and on to the `after`-th behind it;
-    what lies between is complete.
+    what lies between is complete. With `known_at`, as if nothing had been recorded later.
     """
+    back = onward = 0
+    while True:
+        lowest = from_us - _BACK_US[back] if before else from_us
+        highest = until_us + _ONWARD_US[onward] if after else until_us
+        found = await _read_series(
+            connection, point_id, (lowest, from_us, until_us, highest), before, after, known_at
+        )
+        usable = found.ts_us[found.quality != Quality.BAD]
+        short_before = lowest > _FIRST_US and int((usable < from_us).sum()) < before
+        short_after = highest < _LAST_US and int((usable >= until_us).sum()) < after
+        if not short_before and not short_after:
+            return found
+        back, onward = back + short_before, onward + short_after
+
+
+async def _read_series(
+    connection: AsyncConnection[Any],
+    point_id: int,
+    bounds_us: tuple[int, int, int, int],
+    before: int,
+    after: int,
+    known_at: datetime | None,
+) -> Series:
+    """Return the readings of [from, until) and of their neighbours in [lowest, highest]."""
+    lowest, begin, end, highest = map(_bounded, bounds_us)
     cursor = arrays.read_columns(connection.cursor())
     await cursor.execute(
         _SERIES,
         {
             "point": point_id,
-            "from": _bounded(from_us),
-            "until": _bounded(until_us),
+            "lowest": lowest,
+            "from": begin,
+            "until": end,
+            "highest": highest,
             "before": before,
             "after": after,
+            "at": known_at,
         },
         binary=True,
     )
@@ -252,29 +317,41 @@ _NEWEST: Final = (
     " from point p cross join lateral (select ts, value, quality from reading"
     " where point_id = p.point_id order by ts desc limit 1) r"
 )
+_SHOWN: Final = (
+    "select array_agg(point_id), array_agg(ts), array_agg(value), array_agg(quality)"
+    " from point_latest"
+)
+# What points showed last is committed before it is shown: the newest reading is no older.
+_NEWEST_SHOWN: Final = (
+    "select array_agg(point_id), array_agg(ts), array_agg(value), array_agg(quality) from ("
+    " select distinct on (r.point_id) r.point_id, r.ts, r.value, r.quality"
+    " from unnest(%s, %s) l(p, t) join reading r on r.point_id = l.p and r.ts >= l.t"
+    " where r.ts >= %s order by r.point_id, r.ts desc) n"
+)
+_NEWEST_UNSHOWN: Final = (
+    "select array_agg(point_id), array_agg(ts), array_agg(value), array_agg(quality) from ("
+    " select distinct on (point_id) point_id, ts, value, quality from reading"
+    " where point_id = any(%s) order by point_id, ts desc) r"
+)
 _SERIES: Final = (
     "with span as (select"
     " coalesce((select min(ts) from (select ts from reading where point_id = %(point)s"
-    "  and ts < %(from)s and quality < 2 order by ts desc limit %(before)s) x), %(from)s) lo,"
+    "  and ts < %(from)s and ts >= %(lowest)s and quality < 2"
+    "  and (%(at)s::timestamptz is null or recorded_at <= %(at)s) order by ts desc"
+    "  limit %(before)s) x), %(from)s) lo,"
     " coalesce((select max(ts) from (select ts from reading where point_id = %(point)s"
-    "  and ts >= %(until)s and quality < 2 order by ts limit %(after)s) x),"
-    "  %(until)s - interval '1 microsecond') hi)"
+    "  and ts >= %(until)s and ts <= %(highest)s and quality < 2"
+    "  and (%(at)s::timestamptz is null or recorded_at <= %(at)s) order by ts"
+    "  limit %(after)s) x), %(until)s - interval '1 microsecond') hi)"
     " select array_agg(ts), array_agg(value), array_agg(quality) from (select ts, value, quality"
-    " from reading where point_id = %(point)s and ts >= (select lo from span)"
-    " and ts <= (select hi from span) order by ts) y"
+    " from reading where point_id = %(point)s and ts >= %(lowest)s and ts <= %(highest)s"
+    " and ts >= (select lo from span) and ts <= (select hi from span)"
+    " and (%(at)s::timestamptz is null or recorded_at <= %(at)s) order by ts) y"
 )
-# LATERAL with LIMIT or OFFSET keeps the planner at one index look-up a key, whatever it believes
-# of the sizes of tables.
 _LOOK_UP: Final = (
-    "select array_agg(coalesce(r.value, 'NaN') order by k.n),"
-    " array_agg(coalesce(r.quality, -1::int2) order by k.n)"
-    " from unnest(%s, %s) with ordinality as k(p, t, n) left join lateral"
-    " (select value, quality from reading where point_id = k.p and ts = k.t limit 1) r on true"
-)
-_NEIGHBOURS: Final = (
-    "select array_agg(r.point_id), array_agg(r.ts) from unnest(%s, %s, %s) as k(p, a, b)"
-    " cross join lateral (select point_id, ts from reading where point_id = k.p and ts > k.a"
-    " and ts < k.b and quality < 2 offset 0) r"
+    "select array_agg(k.n::int), array_agg(r.value), array_agg(r.quality)"
+    " from unnest(%s, %s) with ordinality as k(p, t, n) join reading r on r.point_id = k.p"
+    " and r.ts = k.t where r.point_id = any(%s) and r.ts >= %s and r.ts <= %s"
 )
 _INSERT: Final = (
     "with stored as (insert into reading (ts, recorded_at, value, point_id, quality)"
@@ -302,17 +379,19 @@ async def _look_up(
     if slow.any():
         asked = offered.take(slow)
         cursor = arrays.read_columns(connection.cursor())
-        await cursor.execute(
-            _LOOK_UP, (arrays.Int4s(asked.point_id), arrays.Instants(asked.ts_us)), binary=True
-        )
+        keys = (arrays.Int4s(asked.point_id), arrays.Instants(asked.ts_us))
+        # The points as values too: of a compressed chunk only their segments are unpacked.
+        points = arrays.Int4s(np.unique(asked.point_id))
+        await cursor.execute(_LOOK_UP, (*keys, points, *_between(asked.ts_us)), binary=True)
         row = await cursor.fetchone()
-        assert row is not None, "an aggregate has one row"  # noqa: S101 - a belief
-        value[slow], quality[slow] = row
-        there = quality >= 0
+        if row is not None and row[0] is not None:
+            places = np.flatnonzero(slow)[row[0] - 1]
+            there[places], value[places], quality[places] = True, row[1], row[2]
     return there, value, quality
 
 
-async def _copy(connection: AsyncConnection[Any], rows: Rows, recorded_at: datetime) -> None:
+async def copy_rows(connection: AsyncConnection[Any], rows: Rows, recorded_at: datetime) -> None:
+    """Store rows by binary COPY alone; one that is there already spoils the transaction."""
     if not len(rows):
         return
     body = arrays.copy_body(rows.ts_us, to_us(recorded_at), rows.value, rows.point_id, rows.quality)
@@ -320,7 +399,7 @@ async def _copy(connection: AsyncConnection[Any], rows: Rows, recorded_at: datet
         await copy.write(body)
 
 
-async def _insert(connection: AsyncConnection[Any], rows: Rows, recorded_at: datetime) -> int:
+async def insert_rows(connection: AsyncConnection[Any], rows: Rows, recorded_at: datetime) -> int:
     """Insert rows that were not there a moment ago; return how many were, after all.
 
     Counts what RETURNING gives: the row count of ON CONFLICT is not true everywhere.
@@ -341,72 +420,9 @@ async def _insert(connection: AsyncConnection[Any], rows: Rows, recorded_at: dat
     return len(rows) - int(row[0] if row else 0)
 
 
-async def _overlaps(
-    connection: AsyncConnection[Any],
-    offered: Rows,
-    arrival: Int64s,
-    absent: Mask,
-    intervals_us: Int64s,
-) -> Mask:
-    """Return which absent rows of interval points lie inside another interval (design 4.6).
-
-    What is stored stays, then what arrived first. Bad rows are as if absent: they neither cover
-    nor are covered.
-    """
-    overlap = np.zeros(len(offered), np.bool_)
-    length = intervals_us[offered.point_id]
-    judged = np.flatnonzero((length > 0) & absent & (offered.quality != Quality.BAD))
-    if not len(judged):
-        return overlap
-    rows, length = offered.take(judged), length[judged]
-    cursor = arrays.read_columns(connection.cursor())
-    starts = np.flatnonzero(np.diff(rows.point_id, prepend=-1))
-    ends = np.append(starts[1:], len(rows)) - 1
-    await cursor.execute(
-        _NEIGHBOURS,
-        (
-            arrays.Int4s(rows.point_id[starts]),
-            arrays.Instants(rows.ts_us[starts] - length[starts]),
-            arrays.Instants(rows.ts_us[ends] + length[starts]),
-        ),
-        binary=True,
-    )
-    found = await cursor.fetchone()
-    for begin, end in zip(starts.tolist(), (ends + 1).tolist(), strict=True):
-        stored = np.empty(0, np.int64)
-        if found is not None and found[0] is not None:
-            stored = np.sort(found[1][found[0] == rows.point_id[begin]])
-        part = slice(begin, end)
-        overlap[judged[part]] = covered(
-            rows.ts_us[part], arrival[judged[part]], stored, int(length[begin])
-        )
-    return overlap
-
-
-def covered(ts_us: Int64s, arrival: Int64s, stored: Int64s, length_us: int) -> Mask:
-    """Return which intervals [ts, ts + length) of one point overlap one that stays.
-
-    `ts_us` and `stored` ascend. All that is stored stays; then whatever came first.
-    """
-    near = np.searchsorted(stored, ts_us - length_us, "right")
-    taken = near < np.searchsorted(stored, ts_us + length_us, "left")
-    if not ((np.diff(ts_us) < length_us).any()):
-        return np.asarray(taken, np.bool_)
-    # Of candidates that lie close to one another, the earliest arrival stands: one by one.
-    open_ends: dict[int, list[int]] = {}
-    for place in np.argsort(arrival, kind="stable").tolist():
-        if taken[place]:
-            continue
-        at = int(ts_us[place])
-        cell = at // length_us
-        close = (
-            t for near_cell in (cell - 1, cell, cell + 1) for t in open_ends.get(near_cell, ())
-        )
-        if any(abs(at - other) < length_us for other in close):
-            taken[place] = True
-        else:
-            open_ends.setdefault(cell, []).append(at)
-    return np.asarray(taken, np.bool_)
+def _between(ts_us: Int64s, margin_us: int = 0) -> tuple[datetime, datetime]:
+    """Return the bounds of these instants, for the planner to see."""
+    return _bounded(int(ts_us.min()) - margin_us), _bounded(int(ts_us.max()) + margin_us)
 
 
 def _bounded(instant_us: int) -> datetime:
@@ -416,3 +432,7 @@ def _bounded(instant_us: int) -> datetime:
 
 _FIRST_US: Final = -62_135_596_800_000_000  # 0001-01-01
 _LAST_US: Final = 253_402_214_400_000_000  # 9999-12-31
+# How far neighbours are looked for: as a rule they are close, and at the live end there is none
+# and little to look through. The last look is at everything.
+_BACK_US: Final = (2 * DAY_US, 60 * DAY_US, 2 * _LAST_US)
+_ONWARD_US: Final = (2 * DAY_US, 2 * _LAST_US)

@@ -27,7 +27,7 @@ FILE: Final = "danhao.toml"
 FILE_VARIABLE: Final = "DANHAO_CONFIG"
 DATABASE_VARIABLE: Final = "DANHAO_DATABASE_URL"
 MOST_FILE_BYTES: Final = 1 << 20
-TABLES: Final = frozenset({"database", "mqtt", "ingest", "api", "channel"})
+TABLES: Final = frozenset({"database", "mqtt", "ingest", "store", "api", "channel"})
 
 
 def _database_url(value: object) -> object:

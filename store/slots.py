@@ -8,9 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from core.clock import from_us
-from core.intensity import PeriodEnergy
+from core.openslots import SlotRows
 from core.periods import SLOT_US
+from store import arrays
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,41 +21,115 @@ if TYPE_CHECKING:
 
     from psycopg import AsyncConnection
 
-    from core.energy import Figures
+    from core.exactmath import Bools, Int64s
+    from store.readings import Rows
 
 MOST_MARKS: Final = 5_000  # touched spans taken in one pass
+MOST_ROWS: Final = 20_000  # slots of one statement
+MOST_SPANS: Final = 8  # marks of one batch: more different ones are joined to one that covers all
 _US: Final = "(extract(epoch from {}) * 1000000)::bigint"
 
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """Readings of [from, until) of a point were committed and its slots are not computed yet."""
+    """Readings of [from, until) of points were committed and their slots are not computed yet.
+
+    `elsewhere`: they did not come through the worker that computes, so its memory lacks them.
+    """
 
     id: int
-    point_id: int
     from_us: int
     until_us: int
+    points: Int64s
+    elsewhere: bool = False
 
 
 async def touched(connection: AsyncConnection[Any]) -> list[Touched]:
     """Return the oldest marks, at most MOST_MARKS."""
-    cursor = await connection.execute(
-        f"select touched_id, point_id, {_US.format('from_ts')}, {_US.format('until_ts')}"  # noqa: S608 - constants only
-        " from touched order by touched_id limit %s",
+    cursor = arrays.read_columns(connection.cursor())
+    await cursor.execute(
+        f"select touched_id, {_US.format('from_ts')}, {_US.format('until_ts')}, first_points,"  # noqa: S608 - constants only
+        " last_points, elsewhere from touched order by touched_id limit %s",
         (MOST_MARKS,),
+        binary=True,
     )
-    return [Touched(*row) for row in await cursor.fetchall()]
+    return [
+        Touched(number, low, high, _unpacked(first, last), elsewhere)
+        for number, low, high, first, last, elsewhere in await cursor.fetchall()
+    ]
 
 
-async def touch(connection: AsyncConnection[Any], spans: Iterable[tuple[int, int, int]]) -> None:
-    """Mark spans (point id, from, until in microseconds) as not computed."""
-    rows = [(point_id, from_us(begin), from_us(end)) for point_id, begin, end in spans]
-    if rows:
-        await connection.execute(
-            "insert into touched (point_id, from_ts, until_ts)"
-            " select * from unnest(%s::int[], %s::timestamptz[], %s::timestamptz[])",
-            ([row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]),
+async def touch(
+    connection: AsyncConnection[Any],
+    spans: Iterable[tuple[int, int, int]],
+    *,
+    elsewhere: bool = False,
+) -> list[int]:
+    """Mark spans (point id, from, until in microseconds) as not computed; return the marks' ids.
+
+    `elsewhere` is for readings that were stored past the workers: replayed, or from an archive.
+    """
+    rows = np.array([*spans], np.int64).reshape(-1, 3)
+    return await _mark(connection, rows[:, 0], rows[:, 1], rows[:, 2], elsewhere=elsewhere)
+
+
+async def touch_rows(connection: AsyncConnection[Any], new: Rows, gives_energy: Bools) -> list[int]:
+    """Mark the slots of new rows, sorted by point and time; return the marks' ids."""
+    rows = new.take(gives_energy[new.point_id])
+    if not len(rows):
+        return []
+    first = np.flatnonzero(np.diff(rows.point_id, prepend=-1))
+    last = np.append(first[1:], len(rows)) - 1
+    low_us = rows.ts_us[first] // SLOT_US * SLOT_US
+    high_us = rows.ts_us[last] // SLOT_US * SLOT_US + SLOT_US
+    return await _mark(connection, rows.point_id[first], low_us, high_us, elsewhere=False)
+
+
+async def _mark(
+    connection: AsyncConnection[Any],
+    point_id: Int64s,
+    low_us: Int64s,
+    high_us: Int64s,
+    *,
+    elsewhere: bool,
+) -> list[int]:
+    if not len(point_id):
+        return []
+    order = np.lexsort((high_us, low_us))
+    low_us, high_us, point_id = low_us[order], high_us[order], point_id[order]
+    begins = np.flatnonzero(
+        (np.diff(low_us, prepend=low_us[0] - 1) != 0) | (np.diff(high_us, prepend=0) != 0)
+    )
+    spans = list(zip(low_us[begins].tolist(), high_us[begins].tolist(), strict=True))
+    groups = np.split(point_id, begins[1:])
+    if len(spans) > MOST_SPANS:
+        spans, groups = [(int(low_us.min()), int(high_us.max()))], [point_id]
+    marks: list[int] = []
+    for (low, high), numbers in zip(spans, groups, strict=True):
+        first, last = _packed(numbers)
+        cursor = await connection.execute(
+            "insert into touched (from_ts, until_ts, first_points, last_points, elsewhere)"
+            " values (%s, %s, %s, %s, %s) returning touched_id",
+            (from_us(low), from_us(high), arrays.Int4s(first), arrays.Int4s(last), elsewhere),
         )
+        row = await cursor.fetchone()
+        assert row is not None, "an insert returns its row"  # noqa: S101 - a belief
+        marks.append(row[0])
+    return marks
+
+
+def _packed(points: Int64s) -> tuple[Int64s, Int64s]:
+    """Return runs of neighbouring numbers: their first and last ones."""
+    numbers = np.unique(points)
+    begins = np.flatnonzero(np.diff(numbers, prepend=numbers[0] - 2) > 1)
+    return numbers[begins], numbers[np.append(begins[1:], len(numbers)) - 1]
+
+
+def _unpacked(first: Int64s, last: Int64s) -> Int64s:
+    size = last.astype(np.int64) - first + 1
+    starts = np.cumsum(size) - size
+    found: Int64s = np.arange(int(size.sum())) - np.repeat(starts - first, size)
+    return found
 
 
 async def settle(connection: AsyncConnection[Any], ids: Sequence[int]) -> None:
@@ -86,76 +163,83 @@ async def neighbours(
     return (None, None) if row is None else (row[0], row[1])
 
 
-async def replace(
-    connection: AsyncConnection[Any],
-    point_id: int,
-    begin_us: int,
-    figures: Figures,
-    computed_at: datetime,
-) -> None:
-    """Overwrite the slots that begin at `begin_us` with figures, one row a slot.
+async def write(connection: AsyncConnection[Any], rows: SlotRows, computed_at: datetime) -> int:
+    """Overwrite slots, each at most once; return how many differ from what was stored."""
+    written = 0
+    for low in range(0, len(rows), MOST_ROWS):
+        part = rows.take(np.arange(low, min(low + MOST_ROWS, len(rows))))
+        cursor = await connection.execute(
+            _WRITE,
+            (
+                computed_at,
+                arrays.Int4s(part.point_id),
+                arrays.Instants(part.start_us),
+                arrays.Int8s(part.energy_e6),
+                arrays.Int2s(part.known.astype(np.int16)),
+                arrays.Int8s(part.estimated_e6),
+                arrays.Int8s(part.measured_us),
+                arrays.Int4s(part.flags),
+            ),
+        )
+        row = await cursor.fetchone()
+        written += row[0] if row else 0
+    return written
 
-    Slots of which nothing is known and nothing is to be said have no row.
-    """
-    length = len(figures.energy_e6)
-    told = ((figures.booked_us > 0) | (figures.flags > 0)).nonzero()[0]
-    starts = [from_us(begin_us + int(row) * SLOT_US) for row in told.tolist()]
-    booked = figures.booked_us[told] > 0
-    energy = [
-        value if known else None
-        for value, known in zip(figures.energy_e6[told].tolist(), booked.tolist(), strict=True)
-    ]
-    span = (from_us(begin_us), from_us(begin_us + length * SLOT_US))
+
+async def clear(
+    connection: AsyncConnection[Any], point_id: int, span_us: tuple[int, int], kept_us: Int64s
+) -> None:
+    """Drop a point's slots that begin in [from, until), but for those that begin at `kept_us`."""
     await connection.execute(
         "delete from slot_energy where point_id = %s and slot_start >= %s and slot_start < %s"
-        " and slot_start <> all(%s::timestamptz[])",
-        (point_id, *span, starts),
-    )
-    await connection.execute(
-        "insert into slot_energy (point_id, slot_start, energy_e6, estimated_e6, measured_us,"
-        " flags, computed_at)"
-        " select %s, s, e, x, m, f, %s from unnest(%s::timestamptz[], %s::bigint[], %s::bigint[],"
-        " %s::bigint[], %s::int[]) as t(s, e, x, m, f)"
-        " on conflict (point_id, slot_start) do update set energy_e6 = excluded.energy_e6,"
-        " estimated_e6 = excluded.estimated_e6, measured_us = excluded.measured_us,"
-        " flags = excluded.flags, computed_at = excluded.computed_at"
-        " where (slot_energy.energy_e6, slot_energy.estimated_e6, slot_energy.measured_us,"
-        " slot_energy.flags) is distinct from (excluded.energy_e6, excluded.estimated_e6,"
-        " excluded.measured_us, excluded.flags)",
-        (
-            point_id,
-            computed_at,
-            starts,
-            energy,
-            figures.estimated_e6[told].tolist(),
-            figures.measured_us[told].tolist(),
-            figures.flags[told].tolist(),
-        ),
+        " and slot_start <> all(%s)",
+        (point_id, from_us(span_us[0]), from_us(span_us[1]), arrays.Instants(kept_us)),
     )
 
 
-async def energy(
-    connection: AsyncConnection[Any], point_id: int, bounds: Sequence[tuple[int, int]]
-) -> list[PeriodEnergy]:
-    """Return a point's energy in each period [start, end); bounds lie on slots."""
-    if not bounds:
-        return []
-    cursor = await connection.execute(
-        "select b.n, sum(s.energy_e6)::bigint, coalesce(sum(s.estimated_e6), 0)::bigint,"
-        " coalesce(sum(s.measured_us), 0)::bigint, coalesce(bit_or(s.flags), 0)"
-        " from unnest(%s::timestamptz[], %s::timestamptz[]) with ordinality as b(f, u, n)"
-        " left join slot_energy s on s.point_id = %s and s.slot_start >= b.f"
-        " and s.slot_start < b.u group by b.n order by b.n",
-        (
-            [from_us(begin) for begin, _ in bounds],
-            [from_us(end) for _, end in bounds],
-            point_id,
-        ),
+async def open_rows(
+    connection: AsyncConnection[Any], point_id: Int64s, start_us: Int64s
+) -> SlotRows:
+    """Return the stored slots with these points and beginnings; slots without a row are left out.
+
+    A plain join: Citus pushes no LATERAL down (components 6).
+    """
+    cursor = arrays.read_columns(connection.cursor())
+    await cursor.execute(
+        "select array_agg(s.point_id), array_agg(s.slot_start),"
+        " array_agg(coalesce(s.energy_e6, 0)), array_agg((s.energy_e6 is not null)::int),"
+        " array_agg(s.estimated_e6), array_agg(s.measured_us), array_agg(s.flags)"
+        " from unnest(%s, %s) k(p, t)"
+        " join slot_energy s on s.point_id = k.p and s.slot_start = k.t",
+        (arrays.Int4s(point_id), arrays.Instants(start_us)),
+        binary=True,
     )
-    return [
-        PeriodEnergy(begin, end, row[1], row[2], row[3], row[4])
-        for (begin, end), row in zip(bounds, await cursor.fetchall(), strict=True)
-    ]
+    row = await cursor.fetchone()
+    if row is None or row[0] is None:
+        return SlotRows.join([])
+    number, start, energy_e6, known, estimated, measured, flags = row
+    return SlotRows(
+        number.astype(np.int64),
+        start,
+        energy_e6,
+        known > 0,
+        estimated,
+        measured,
+        flags.astype(np.int64),
+    )
+
+
+_WRITE: Final = (
+    "with done as (insert into slot_energy (point_id, slot_start, energy_e6, estimated_e6,"
+    " measured_us, flags, computed_at) select p, s, case when k = 1 then e end, x, m, f, %s"
+    " from unnest(%s, %s, %s, %s, %s, %s, %s) as t(p, s, e, k, x, m, f)"
+    " on conflict (point_id, slot_start) do update set energy_e6 = excluded.energy_e6,"
+    " estimated_e6 = excluded.estimated_e6, measured_us = excluded.measured_us,"
+    " flags = excluded.flags, computed_at = excluded.computed_at"
+    " where (slot_energy.energy_e6, slot_energy.estimated_e6, slot_energy.measured_us,"
+    " slot_energy.flags) is distinct from (excluded.energy_e6, excluded.estimated_e6,"
+    " excluded.measured_us, excluded.flags) returning 1) select count(*) from done"
+)
 
 
 async def confirmed(connection: AsyncConnection[Any], point_id: int) -> frozenset[int]:
@@ -165,6 +249,18 @@ async def confirmed(connection: AsyncConnection[Any], point_id: int) -> frozense
         (point_id,),
     )
     return frozenset(row[0] for row in await cursor.fetchall())
+
+
+async def confirmed_of(
+    connection: AsyncConnection[Any], point_ids: Sequence[int]
+) -> dict[int, frozenset[int]]:
+    """Return the instants of confirmed held steps of those of the points that have any."""
+    cursor = await connection.execute(
+        f"select point_id, array_agg({_US.format('ts')}) from confirmed_step"  # noqa: S608 - constants only
+        " where point_id = any(%s) group by point_id",
+        (list(point_ids),),
+    )
+    return {point_id: frozenset(at_us) for point_id, at_us in await cursor.fetchall()}
 
 
 async def has_reading(connection: AsyncConnection[Any], point_id: int, at_us: int) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 DAY: Final = timedelta(days=1)
+MOST_HOLES_SHOWN: Final = 100  # of an agent: as many as a receipt tells of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ class AgentView:
     """What is known of an agent: its own last word, and how far its outbox is durable.
 
     `committed`, `missing` and `lost` speak of the epoch written last; the latter two count
-    envelopes. Everything is None until the agent spoke.
+    envelopes. `holes` are the first MOST_HOLES_SHOWN spans that are missing, both ends inclusive,
+    open since `missing_since` at most. Everything is None until the agent spoke.
     """
 
     state: str | None
@@ -58,22 +60,8 @@ class AgentView:
     committed: int | None
     missing: int | None
     lost: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetterView:
-    """One dead letter without its bytes."""
-
-    id: int
-    recorded_at: datetime
-    reason: str
-    topic: str
-    site: str
-    agent: str
-    point: str | None
-    measured_at: datetime | None
-    detail: str
-    payload_bytes: int
+    holes: Sequence[Sequence[int]] | None
+    missing_since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +115,15 @@ async def readings(
 
 _AGENTS = """
 select key.site, key.agent, s.state, s.at, coalesce(s.epoch, e.epoch), s.depth, s.oldest_at,
-       s.clock_offset_ms, greatest(s.seen_at, e.updated_at), e.committed, e.missing, e.lost
+       s.clock_offset_ms, greatest(s.seen_at, e.updated_at), e.committed, e.missing, e.lost,
+       case when e.committed is not null then coalesce(e.holes, '{}') end, e.missing_since
 from unnest(%s::text[], %s::text[]) as key (site, agent)
 left join agent_status s using (site, agent)
 left join lateral (
-    select epoch, committed, updated_at,
+    select epoch, committed, updated_at, missing_since,
+        (select array_agg(array[lower(r), coalesce(upper(r) - 1, 9223372036854775807)]
+            order by lower(r))
+         from (select r from unnest(missing) r order by lower(r) limit %s) m) as holes,
         (select coalesce(sum(upper(r) - lower(r)), 0)::bigint from unnest(missing) r) as missing,
         (select coalesce(sum(upper(r) - lower(r)), 0)::bigint from unnest(lost) r) as lost
     from agent_epoch
@@ -146,35 +138,10 @@ async def agents(
 ) -> dict[tuple[str, str], AgentView]:
     """Return what is known of these agents, each named by (site, agent)."""
     cursor = await connection.execute(
-        _AGENTS, ([site for site, _ in keys], [agent for _, agent in keys])
+        _AGENTS,
+        ([site for site, _ in keys], [agent for _, agent in keys], MOST_HOLES_SHOWN),
     )
     return {(row[0], row[1]): AgentView(*row[2:]) for row in await cursor.fetchall()}
-
-
-async def dead_letters(
-    connection: AsyncConnection[Any],
-    *,
-    sites: Sequence[str] | None,
-    reason: str | None,
-    before: int | None,
-    limit: int,
-) -> list[DeadLetterView]:
-    """Return at most `limit` dead letters, newest first; `sites` None means every site."""
-    cursor = await connection.execute(
-        "select dead_letter_id, recorded_at, reason, topic, site, agent, point, measured_at,"
-        " detail, payload_bytes from dead_letter"
-        " where (%(sites)s::text[] is null or site = any(%(sites)s))"
-        " and (%(reason)s::text is null or reason = %(reason)s)"
-        " and (%(before)s::bigint is null or dead_letter_id < %(before)s)"
-        " order by dead_letter_id desc limit %(limit)s",
-        {
-            "sites": None if sites is None else list(sites),
-            "reason": reason,
-            "before": before,
-            "limit": limit,
-        },
-    )
-    return [DeadLetterView(*row) for row in await cursor.fetchall()]
 
 
 async def output(

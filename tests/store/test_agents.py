@@ -81,3 +81,24 @@ async def test_a_lease_that_ran_out_goes_to_whoever_asks_first(pool: Pool) -> No
     async with pool.connection() as connection:
         assert await agents.lease(connection, one, timedelta(seconds=-1))
     assert sum(await asyncio.gather(*map(ask, others))) == 1
+
+
+async def test_since_when_sequences_are_missing_is_kept_until_none_is(pool: Pool) -> None:
+    async def since() -> datetime | None:
+        cursor = await connection.execute("select missing_since from agent_epoch")
+        row = await cursor.fetchone()
+        assert row is not None
+        return row[0]  # type: ignore[no-any-return]  # a column
+
+    async with pool.connection() as connection:
+        for minute, state, wanted in (
+            (0, Progress(1), None),
+            (1, Progress(4, ((2, 2),)), 1),
+            (2, Progress(9, ((2, 2), (6, 7))), 1),
+            (3, Progress(9, ((7, 7),)), 1),
+            (4, Progress(9, (), ((7, 7),)), None),
+            (5, Progress(12, ((10, 11),), ((7, 7),)), 5),
+        ):
+            await agents.save(connection, {EPOCH: state}, NOW + timedelta(minutes=minute))
+            then = None if wanted is None else NOW + timedelta(minutes=wanted)
+            assert await since() == then

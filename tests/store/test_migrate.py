@@ -15,6 +15,8 @@ from store import connection, migrate
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from store.engine import Engine
+
 
 def test_an_empty_database_gets_every_migration_once(empty_database_url: str) -> None:
     names = [migration.name for migration in migrate.read_files()]
@@ -38,8 +40,10 @@ def test_two_programs_that_migrate_at_once_do_it_once(empty_database_url: str) -
     assert sorted(map(len, done)) == [0, 0, 0, len(migrate.read_files())]
 
 
-def test_a_file_changed_after_it_was_applied_is_refused_by_name(database_url: str) -> None:
-    files = migrate.read_files()
+def test_a_file_changed_after_it_was_applied_is_refused_by_name(
+    database_url: str, engine: Engine
+) -> None:
+    files = migrate.read_files(engine=engine)
     changed = [dataclasses.replace(files[0], sha256="0" * 64), *files[1:]]
     with pytest.raises(Misconfigured, match=r"0001_ledger\.sql: was changed"):
         migrate.migrate(database_url, changed)
@@ -50,10 +54,10 @@ def test_a_database_newer_than_the_program_is_refused(database_url: str) -> None
         migrate.migrate(database_url, [])
 
 
-def test_a_migration_that_fails_leaves_nothing_behind(database_url: str) -> None:
+def test_a_migration_that_fails_leaves_nothing_behind(database_url: str, engine: Engine) -> None:
     broken = migrate.Migration(9000, "9000_x.sql", "x", "create table half (a int); select 1/0")
     with pytest.raises(psycopg.errors.DivisionByZero):
-        migrate.migrate(database_url, [*migrate.read_files(), broken])
+        migrate.migrate(database_url, [*migrate.read_files(engine=engine), broken])
     with psycopg.connect(database_url) as link:
         assert link.execute("select to_regclass('half')").fetchone() == (None,)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import random
 from datetime import UTC, datetime
@@ -14,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.clock import from_us, to_us
-from store import arrays, readings
+from core.quality import Quality
+from store import arrays, overlaps, readings, slots
 from store.readings import Rows, Watermarks
 
 if TYPE_CHECKING:
@@ -51,6 +53,8 @@ async def everything(connection: AsyncConnection[Any]) -> dict[tuple[int, int], 
 
 
 def same(one: tuple[float, int], other: tuple[float, int]) -> bool:
+    if one[1] == other[1] == Quality.BAD:
+        return True  # what a bad reading says is not known: two never contradict each other
     values_same = one[0] == other[0] or (math.isnan(one[0]) and math.isnan(other[0]))
     return values_same and one[1] == other[1]
 
@@ -102,6 +106,42 @@ async def test_the_store_equals_a_dict_whatever_is_offered_in_whatever_order(
             stored = await everything(connection)
             assert stored.keys() == oracle.keys()
             assert all(same(stored[key], oracle[key]) for key in oracle)
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_writers_of_the_same_readings_at_once_store_each_reading_once(
+    pool: Pool, seed: int
+) -> None:
+    offered = {(point, NOW_US - step * 7_000_000_000) for point in (1, 2, 3) for step in range(60)}
+    stored = []
+
+    async def offer(number: int) -> None:
+        dice = random.Random(10 * seed + number)  # noqa: S311 - a test's dice
+        marks: Watermarks | None = Watermarks.empty()
+        rows = [(point, ts_us, 1.0, 0) for point, ts_us in offered]
+        dice.shuffle(rows)
+        while rows:
+            async with pool.connection() as connection:
+                try:
+                    done = await readings.write(
+                        connection, columns(rows[:20]), NOW, marks, NO_INTERVALS
+                    )
+                    await connection.commit()
+                except (
+                    psycopg.errors.UniqueViolation,
+                    psycopg.errors.DeadlockDetected,
+                    readings.LostRaceError,
+                ):
+                    await connection.rollback()
+                    marks = None if marks is not None else Watermarks.empty()
+                    continue
+            stored.append(len(done.new))
+            del rows[:20]
+
+    await asyncio.gather(*(offer(number) for number in range(4)))
+    async with pool.connection() as connection:
+        assert (await everything(connection)).keys() == offered
+    assert sum(stored) == len(offered)
 
 
 async def test_a_conflict_tells_what_is_kept(pool: Pool) -> None:
@@ -158,15 +198,11 @@ async def test_marks_of_touched_spans_hold_the_new_rows_of_energy_points(pool: P
     energy[3] = False
     async with pool.connection() as connection:
         done = await put(connection, rows, None)
-        await readings.touch(connection, done.new, energy)
-        cursor = await connection.execute(
-            "select point_id, from_ts, until_ts from touched order by 1"
-        )
-        found = await cursor.fetchall()
-    assert [(point, to_us(a), to_us(b)) for point, a, b in found] == [
-        (1, NOW_US - 9, NOW_US + 1),
-        (2, NOW_US, NOW_US + 1),
-    ]
+        await slots.touch_rows(connection, done.new, energy)
+        marks = await slots.touched(connection)
+    assert {point for mark in marks for point in mark.points.tolist()} == {1, 2}
+    for point, ts_us in ((1, NOW_US - 9), (1, NOW_US), (2, NOW_US)):
+        assert any(point in mark.points and mark.from_us <= ts_us < mark.until_us for mark in marks)
 
 
 async def test_a_series_reaches_to_usable_neighbours_and_holds_all_between(pool: Pool) -> None:
@@ -234,7 +270,7 @@ def test_covered_is_the_greedy_rule_one_by_one(
     arrival = list(range(len(instants)))
     dice.shuffle(arrival)
     ts_us = np.sort(np.array(instants, np.int64))
-    taken = readings.covered(
+    taken = overlaps.covered(
         ts_us, np.array(arrival, np.int64), np.sort(np.array(stored, np.int64)), length
     )
     stands = list(stored)
@@ -269,3 +305,23 @@ async def test_columns_travel_to_the_server_and_back_unchanged(pool: Pool) -> No
     assert row[1].tolist() == floats.tolist()
     assert row[2].tolist() == [2**31 - 1, -1]
     assert row[3].tolist() == []
+
+
+async def test_the_newest_readings_are_found_whether_or_not_they_were_shown(pool: Pool) -> None:
+    long_ago = NOW_US - 500 * 86_400_000_000
+    async with pool.connection() as connection:
+        await connection.execute(
+            "insert into point (point) select 'p' || g from generate_series(1, 4) g"
+        )
+        rows = [
+            (1, NOW_US, 1.0, 0),
+            (1, NOW_US - 9, 2.0, 0),
+            (2, long_ago, 3.0, 2),
+            (3, NOW_US, 4.0, 0),
+        ]
+        await put(connection, columns(rows), None)
+        shown = columns([(1, NOW_US - 9, 2.0, 0), (2, long_ago, 3.0, 2)])  # one of them lags
+        await readings.write_latest(connection, shown, np.array([math.nan, math.nan]))
+        found = await readings.newest(connection)
+    told = zip(found.point_id.tolist(), found.ts_us.tolist(), found.value.tolist(), strict=True)
+    assert sorted(told) == [(1, NOW_US, 1.0), (2, long_ago, 3.0), (3, NOW_US, 4.0)]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from core.clock import to_us
-from store import views
+from store import partitions, views
 
 if TYPE_CHECKING:
     from store.connection import Pool
@@ -30,6 +32,7 @@ async def test_an_agent_speaks_by_its_newest_epoch(pool: Pool) -> None:
 
 async def test_a_range_of_readings_is_half_open_bounded_and_in_order(pool: Pool) -> None:
     async with pool.connection() as connection:
+        await partitions.make_for(connection, np.array([to_us(NOW)]), NOW)
         await connection.execute(
             "insert into reading select %s + n * interval '1 second', %s, n, 1, 0"
             " from generate_series(9, 0, -1) n",
