@@ -41,6 +41,7 @@ class Action(StrEnum):
     READ_LAW = "read_law"
     READ_AGENTS = "read_agents"
     READ_DEAD_LETTERS = "read_dead_letters"
+    MEND_DEAD_LETTERS = "mend_dead_letters"
     WRITE_OUTPUT = "write_output"
     ACKNOWLEDGE_ALERT = "acknowledge_alert"
     CONFIRM_STEP = "confirm_step"
@@ -56,6 +57,7 @@ ALLOWED: Final = {
     Action.READ_LAW: _ALL,
     Action.READ_AGENTS: _ALL,
     Action.READ_DEAD_LETTERS: _PLANT,
+    Action.MEND_DEAD_LETTERS: frozenset({Role.ENGINEER, Role.ADMIN}),
     Action.WRITE_OUTPUT: _PLANT,
     Action.ACKNOWLEDGE_ALERT: _PLANT,
     Action.CONFIRM_STEP: frozenset({Role.ENGINEER, Role.ADMIN}),

@@ -20,7 +20,7 @@ Responses = dict[int | str, dict[str, Any]]
 def documented(model: Any) -> dict[str, Any]:
     """Return what a route's decorator needs so that OpenAPI shows the answer and its errors."""
     problem = {"model": schemas.Problem, "description": "Problem document (RFC 9457)"}
-    responses: Responses = dict.fromkeys((401, 403, 404, 422, 503), problem)
+    responses: Responses = dict.fromkeys((400, 401, 403, 404, 422, 503), problem)
     return {"response_model": model, "responses": responses}
 
 

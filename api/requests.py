@@ -41,6 +41,10 @@ To = Annotated[
     str | None,
     Query(description="RFC 3339 with offset, exclusive; default: end of this month."),
 ]
+AsOf = Annotated[
+    str | None,
+    Query(description="RFC 3339 with offset: answer with what the store knew at that instant."),
+]
 T = TypeVar("T")
 
 
@@ -64,6 +68,22 @@ def instant(parameter: str, text: str) -> int:
         ) from error
     if not EARLIEST_US <= at_us <= LATEST_US:
         raise problems.bad_parameter(parameter, f"{text[:40]!r} is not between 1970 and 2200")
+    return at_us
+
+
+def as_of(text: str | None, now_us: int) -> int | None:
+    """Read the instant to answer as of, None without one; raises the 400 for one that is ahead."""
+    if text is None:
+        return None
+    at_us = instant("as_of", text)
+    if at_us > now_us:
+        raise problems.ProblemError(
+            400,
+            f"`as_of` {text[:40]!r} lies ahead of {periods.render_utc(now_us)}: nobody knows what"
+            " will be known then; leave it out for what is known now",
+            "as_of_ahead",
+            extra={"errors": [{"parameter": "as_of", "message": "lies in the future"}]},
+        )
     return at_us
 
 

@@ -4,7 +4,7 @@ Decimal figures that people or the law compare are strings; what is absent is nu
 """
 
 from datetime import datetime
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -70,8 +70,39 @@ class LimitVerdict(Schema):
     lapsed: bool
 
 
+class CloseItem(Schema):
+    """The snapshot of a month close that speaks of this figure.
+
+    `result` and `version` are what it was closed with; `differs` from the newest version here.
+    """
+
+    close: UUID
+    closed_at: datetime
+    closed_by: str
+    signed: bool
+    result: UUID
+    version: int
+    differs: bool
+
+
+Cause = Literal[
+    "period_end",
+    "late_readings",
+    "facts",
+    "declaration",
+    "confirmed_steps",
+    "catalogue",
+    "recompute",
+    "unexplained",
+]
+
+
 class PeriodItem(Schema):
-    """A unit's figures of one indicator in one period; version 0 while it is open."""
+    """A unit's figures of one indicator in one period; version 0 while it is open.
+
+    In lists of a unit: since when a closed version was known, why there is that version, and the
+    month close that speaks of it.
+    """
 
     unit: str
     indicator: str
@@ -89,6 +120,32 @@ class PeriodItem(Schema):
     version: int
     computed_at: datetime | None
     result: UUID | None
+    known_from: datetime | None = None
+    causes: list[Cause] = []
+    close: CloseItem | None = None
+
+
+class SeriesUnits(Schema):
+    """In what a series' figures are given."""
+
+    energy: str
+    output: str
+    intensity: str
+
+
+class SeriesItem(Schema):
+    """One unit's newest figures of an indicator as columns, in order of time."""
+
+    unit: str
+    indicator: str
+    period: str
+    units: SeriesUnits
+    period_start: list[datetime]
+    closed: list[bool]
+    energy: list[str | None]
+    output: list[str | None]
+    intensity: list[str | None]
+    completeness: list[float]
 
 
 class EnergyItem(Schema):
@@ -114,13 +171,47 @@ class InputPoint(Schema):
     unit: str | None
     sign: int
     measured_us: int
+    carrier: str | None = None
+    factors: list[dict[str, Any] | None] | None = None
+
+
+class InputOutput(Schema):
+    """How mass became base tonnes, where the indicator asks for them."""
+
+    mass: str
+    base_grade: str
+    reference: str
+    facts_without_grade: int
+
+
+class Inputs(Schema):
+    """What a figure was computed from, by point; factors where energies are coal equivalent."""
+
+    points: dict[str, InputPoint] = {}
+    output: InputOutput | None = None
+
+
+class VersionItem(Schema):
+    """One version of a closed figure: known until the next one, and why there is it.
+
+    `cause.kinds` are the words of `causes`; beside them stand the references.
+    """
+
+    result: UUID
+    version: int
+    known_from: datetime
+    superseded_at: datetime | None
+    declaration: int | None
+    catalogue: str | None
+    cause: dict[str, Any] | None
 
 
 class ResultItem(PeriodItem):
-    """A stored figure by its id, with what it was computed from."""
+    """A stored figure by its id, with what it was computed from and all its versions."""
 
     product: str | None
-    inputs: dict[str, dict[str, InputPoint]]
+    inputs: Inputs
+    versions: list[VersionItem]
 
 
 class Live(Schema):
@@ -264,6 +355,8 @@ class AgentItem(Schema):
     last_seen_at: datetime | None
     committed: int | None
     missing: int | None
+    missing_ranges: list[tuple[int, int]] | None
+    missing_since: datetime | None
     lost: int | None
 
 
@@ -280,6 +373,11 @@ class DeadLetterItem(Schema):
     measured_at: datetime | None
     detail: str
     payload_bytes: int
+    state: str
+    mended_at: datetime | None
+    replayed_at: datetime | None
+    replayed_by: str | None
+    outcome: str | None
 
 
 class OutputFactIn(Schema):

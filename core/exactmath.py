@@ -43,6 +43,28 @@ def levels(start: Int64s, rise: Int64s, dt_us: Int64s, x_us: Int64s, num: int, d
     )
 
 
+def levels_each(
+    start: Int64s, rise: Int64s, dt_us: Int64s, x_us: Int64s, num: Int64s, den: Int64s
+) -> Int64s:
+    """Return `levels` with a multiplier num/den for each row; `num`, `den > 0`."""
+    if len(start) == 0:
+        return np.zeros(0, np.int64)
+    quotient, rest = np.divmod(rise * x_us, dt_us)
+    whole, over = np.divmod((start + quotient) * num, den)
+    # What is left: over/den + rest * num/(dt * den), in one fraction over dt * den.
+    more, left = np.divmod(over * dt_us + rest * num, dt_us * den)
+    found = whole + more
+    twice, unit = 2 * left, dt_us * den
+    found += (twice > unit) | ((twice == unit) & (found % 2 == 1))
+    odd = ~_fits_each(start, rise, dt_us, x_us, num, den)
+    if odd.any():
+        found[odd] = by_row(
+            lambda c, r, d, x, n, m: round_half_even((c * d + r * x) * n, d * m),
+            *(column[odd] for column in (start, rise, dt_us, x_us, num, den)),
+        )
+    return found
+
+
 def by_row(formula: Callable[..., int], *columns: Int64s) -> Int64s:
     """Apply an integer formula row by row with Python integers; results are modulo 2**64."""
     rows = zip(*(column.tolist() for column in columns), strict=True)
@@ -86,3 +108,14 @@ def _fits(start: Int64s, rise: Int64s, dt_us: Int64s, x_us: Int64s, num: int) ->
     most_product = float(np.abs(rise).max()) * float(x_us.max())
     most_rest = float(dt_us.max()) * abs(float(num)) * 2
     return most_level * abs(float(num)) < _SAFE and most_product < _SAFE and most_rest < _SAFE
+
+
+def _fits_each(
+    start: Int64s, rise: Int64s, dt_us: Int64s, x_us: Int64s, num: Int64s, den: Int64s
+) -> Bools:
+    """Tell of each row whether no step of `levels_each` leaves int64."""
+    n, m, d = num.astype(np.float64), den.astype(np.float64), dt_us.astype(np.float64)
+    fits: Bools = (np.abs(start.astype(np.float64)) + np.abs(rise.astype(np.float64))) * n < _SAFE
+    fits &= np.abs(rise.astype(np.float64)) * x_us < _SAFE
+    fits &= (m + n) * d * 2 < _SAFE
+    return fits

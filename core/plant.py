@@ -266,6 +266,13 @@ class Plant:
     units: Mapping[str, Unit] = field(default_factory=dict)
     points: Mapping[str, Point] = field(default_factory=dict)
     declarations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    _of_unit: Mapping[str, list[Point]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        of_unit: dict[str, list[Point]] = {}
+        for _, point in sorted(self.points.items()):
+            of_unit.setdefault(point.unit, []).append(point)
+        object.__setattr__(self, "_of_unit", of_unit)
 
     def to_json(self, site: str) -> Mapping[str, Any]:
         """Return the declaration of a site in a normal form: what the store keeps."""
@@ -279,7 +286,7 @@ class Plant:
 
     def points_of(self, unit: str) -> list[Point]:
         """Return the unit's own points, sorted by id."""
-        return sorted((p for p in self.points.values() if p.unit == unit), key=lambda p: p.id)
+        return list(self._of_unit.get(unit, ()))
 
 
 def parse(text: str, name: str, known_indicators: frozenset[str] | None = None) -> Plant:

@@ -64,7 +64,7 @@ def admit(topic_text: str, payload: bytes, declared: Declared, now_us: int) -> A
         decoded = _opened(topic, payload, declared)
     except Rejected as error:
         return Admitted(topic_text, nothing, [message_letter(topic_text, payload, error)], None)
-    rows, letters = _triage(topic, decoded, declared, now_us)
+    rows, letters = triage(topic, decoded, declared, now_us)
     envelope = Envelope(topic.site, topic.agent, decoded.epoch, decoded.sequence, decoded.oldest)
     return Admitted(topic_text, rows, letters, envelope)
 
@@ -99,15 +99,18 @@ def _opened(topic: Topic, payload: bytes, declared: Declared) -> decode.Decoded:
     return decoded
 
 
-def _triage(
+def triage(
     topic: Topic, decoded: decode.Decoded, declared: Declared, now_us: int
 ) -> tuple[Rows, list[Letter]]:
+    """Return the readings of an opened message that may enter, and letters of the others."""
     numbers = np.fromiter(
         (_number(point, topic.site, declared) for point in decoded.names), np.int64
     )
     point_id = numbers[decoded.name] if len(numbers) else decoded.name
     bad = decoded.quality == Quality.BAD
-    value = np.where(bad & ~np.isfinite(decoded.value), np.nan, decoded.value)
+    # Packed, a bad count without a value travels as zero: what a bad count says is not known.
+    counts = declared.counter[np.maximum(point_id, 0)]
+    value = np.where(bad & (counts | ~np.isfinite(decoded.value)), np.nan, decoded.value)
     rows = Rows(point_id, decoded.ts_us, value, decoded.quality)
     letters = [_refused_letter(topic, each) for each in decoded.refused]
     kept = np.ones(len(rows), np.bool_)
@@ -119,9 +122,9 @@ def _triage(
 
 
 def _number(point: str, site: str, declared: Declared) -> int:
-    if names.is_point(point) and names.site_of(point) != site:
-        return _FOREIGN
-    return declared.ids.get(point, _UNKNOWN)
+    if point.startswith(f"{site}."):
+        return declared.ids.get(point, _UNKNOWN)
+    return _FOREIGN if names.is_point(point) else _UNKNOWN
 
 
 def _faults(rows: Rows, declared: Declared, now_us: int) -> Iterator[tuple[str, str, Bools]]:
@@ -131,6 +134,8 @@ def _faults(rows: Rows, declared: Declared, now_us: int) -> Iterator[tuple[str, 
     ahead = rows.ts_us > now_us + MOST_AHEAD_US
     yield "future", "measured_at lies more than 5 minutes ahead", ahead
     yield "too_old", "measured_at lies before the year 2000", rows.ts_us < OLDEST_US
+    archived = declared.retention.archived(rows.ts_us)
+    yield "archived", "readings of that time are archived: restore the span first", archived
     missing = ~np.isfinite(rows.value) & (rows.quality != Quality.BAD)
     yield "not_a_number", "the value is no finite number and its quality not bad", missing
     size = np.abs(rows.value)

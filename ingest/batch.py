@@ -12,8 +12,8 @@ from core import output, wire
 from core.clock import to_us
 from core.errors import Rejected
 from core.quality import Quality
-from ingest import admission
-from store import agents, dead_letters, readings
+from ingest import admission, gaps
+from store import agents, dead_letters, readings, slots
 from store import output as facts_store
 from store.agents import Epoch
 from store.readings import Rows
@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from core.progress import Progress
     from core.wire import Status
     from ingest.declared import Declared
+    from ingest.gaps import Change
     from ingest.source import Arrival
     from store.dead_letters import Letter
     from store.readings import Stored, Watermarks
 
 
+DAY_US: Final = 86_400_000_000
 KINDS: Final = frozenset({"readings", "output", "status"})
 UNDECLARED: Final = frozenset({"unknown_agent", "unknown_point", "unknown_unit", "bad_signature"})
 
@@ -64,6 +66,11 @@ class Batch:
     strays: int = 0
 
     @property
+    def sites(self) -> set[str]:
+        """Return the sites that the topics name, declared or not."""
+        return {site_in(topic) for topic in [*(a.topic for a in self.arrivals), *self.topics]}
+
+    @property
     def undeclared(self) -> bool:
         """Tell whether a letter speaks of something that may have been declared meanwhile."""
         return any(letter.reason in UNDECLARED for letter in self.letters)
@@ -71,12 +78,20 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What a transaction stored."""
+    """What a transaction stored; `marks` are those of the slots that it touched."""
 
     stored: Stored
+    marks: Sequence[int]
     progress: Mapping[Epoch, Progress]
     letters: int
     facts: int
+    gaps: Mapping[Epoch, Change] = field(default_factory=dict)
+
+
+def site_in(topic: str) -> str:
+    """Return the site that a topic names, declared or not; empty where it is none of ours."""
+    parts = topic.split("/", 3)
+    return parts[2] if len(parts) > 3 else ""  # noqa: PLR2004 - danhao, v1, site, the rest
 
 
 def admit(arrivals: Sequence[Arrival], declared: Declared, now: datetime) -> Batch:
@@ -106,6 +121,39 @@ def admit(arrivals: Sequence[Arrival], declared: Declared, now: datetime) -> Bat
     return batch
 
 
+def cut(batch: Batch) -> tuple[Batch, Batch]:
+    """Return a batch's older readings, and the rest of it with everything else. Pure.
+
+    A sender is told of its message with the second part only, so both must be stored.
+    """
+    order = np.argsort(batch.rows.ts_us, kind="stable")
+    middle = len(order) // 2
+    older, newer = np.sort(order[:middle]), np.sort(order[middle:])
+    first = Batch((), batch.topics, batch.rows.take(older), batch.row_topic[older])
+    rest = replace(batch, rows=batch.rows.take(newer), row_topic=batch.row_topic[newer])
+    return first, rest
+
+
+def one_day(batch: Batch) -> bool:
+    """Tell whether all readings of a batch are of one day: cutting it further would not help."""
+    days = batch.rows.ts_us // DAY_US
+    return not len(days) or int(days.min()) == int(days.max())
+
+
+def refuse_rows(batch: Batch, error: Rejected, declared: Declared) -> Batch:
+    """Return a batch without its readings: each of them is a letter of what the store said."""
+    reason = error.reason if error.reason in {"archived", "too_old"} else "unreadable"
+    faults = [(row, reason, str(error)) for row in range(len(batch.rows))]
+    letters = admission.stored_letters(batch.topics, batch.row_topic, batch.rows, faults, declared)
+    none = np.empty(0, np.int64)
+    return replace(
+        batch,
+        rows=batch.rows.take(none),
+        row_topic=none,
+        letters=[*batch.letters, *letters],
+    )
+
+
 def refuse(arrival: Arrival, why: str) -> Batch:
     """Return the batch of a message that the database itself cannot hold."""
     batch = Batch([arrival])
@@ -123,7 +171,7 @@ async def write(
 ) -> Committed:
     """Store a batch in the caller's transaction; raises as store.readings.write does."""
     stored = await readings.write(connection, batch.rows, now, marks, declared.interval_us)
-    await readings.touch(connection, stored.new, declared.gives_energy)
+    touched = await slots.touch_rows(connection, stored.new, declared.gives_energy)
     letters = [*batch.letters, *_row_letters(batch, stored, declared)]
     stored_facts = 0
     for fact in batch.facts:
@@ -140,14 +188,17 @@ async def write(
             letters.append(replace(letter, measured_us=fact.fact.at_us))
     for (site, agent), status in batch.statuses.items():
         await agents.report(connection, site, agent, status, now)
-    progress = await _advance(connection, batch, now)
+    before, progress = await _advance(connection, batch, now)
     written = await dead_letters.write(connection, letters, now)
-    return Committed(stored, progress, written, stored_facts)
+    changes = {epoch: gaps.change(before[epoch], state) for epoch, state in progress.items()}
+    holes = {epoch: change for epoch, change in changes.items() if change}
+    return Committed(stored, touched, progress, written, stored_facts, holes)
 
 
 async def _advance(
     connection: AsyncConnection[Any], batch: Batch, now: datetime
-) -> dict[Epoch, Progress]:
+) -> tuple[dict[Epoch, Progress], dict[Epoch, Progress]]:
+    """Return the progress of the epochs that sent something, before and after."""
     came: dict[Epoch, tuple[list[int], int]] = {}
     for each in batch.envelopes:
         if each.sequence == 0:
@@ -162,7 +213,7 @@ async def _advance(
     }
     changed = {epoch: state for epoch, state in after.items() if state != before[epoch]}
     await agents.save(connection, changed, now)
-    return after
+    return before, after
 
 
 def _row_letters(batch: Batch, stored: Stored, declared: Declared) -> list[Letter]:

@@ -1,285 +1,333 @@
-"""Computes the slots that new readings touch, through the one pure function (core.energy).
+"""Computes the slots that new readings touch, live or late, to the same figures.
 
-New readings reach it in memory, right after their commit; the store is read only for late data,
-after a start, or where memory does not reach back far enough. The marks of touched slots live in
-the store, in the readings' own transaction, so a crash at any point leaves no stale slot.
+New readings reach it in memory, right after their commit. Plain rises of counters are added to
+their open slots for all points together (core.openslots); whatever else comes is computed through
+the one pure function (core.energy) from readings in memory or in the store (ingest.windows). The
+marks of touched slots live in the store, in the readings' own transaction, so a crash at any point
+leaves no stale slot: marks that this memory knows nothing of are computed from the store.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-from dataclasses import dataclass
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from core import counters, energy, periods
-from core.clock import to_us
+from core import names
+from core.openslots import OpenSlots, Reach, SlotRows
 from core.periods import SLOT_US
-from core.plant import Plant, Point, PointKind
 from core.quality import Quality
+from ingest.windows import Windows
 from store import readings, results, slots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     from psycopg import AsyncConnection
     from psycopg_pool import AsyncConnectionPool
 
-    from core.exactmath import Floats, Int16s, Int64s
+    from core.exactmath import Bools, Int64s
+    from core.plant import Plant, Point
+    from ingest.windows import Computed
+    from store.readings import Rows
+    from store.slots import Touched
 
-log = logging.getLogger(__name__)
-
-MOST_WINDOW: Final = 4_096  # readings of a point kept in memory
-MOST_WINDOWS: Final = 20_000  # points with a window
-CHUNK_US: Final = 672 * SLOT_US  # a week of slots computed at once
-CONTEXT_READINGS: Final = 4  # beyond the span of time, on either side
-MOST_WIDENINGS: Final = 8
-MOST_COUNT: Final = 4.0e18  # in counts of the series: inside int64
 LOOK_S: Final = 2.0  # marks may come from elsewhere: a confirmed step, a changed declaration
-PAUSE_S: Final = 0.2  # between passes, so that a burst is computed once
+PAUSE_S: Final = 0.2  # between passes at least, so that a burst is computed once
+MOST_PAUSE_S: Final = 10.0  # open slots of very many points are written this often
+MOST_REACHES: Final = 256  # points computed from readings in one transaction
+SHARE: Final = 4.0  # a pass is followed by a pause of so many times its length
 
 
-@dataclass(slots=True)
-class Window:
-    """All readings of a point from `since_us` on, as stored."""
+async def _no_fence(_: AsyncConnection[Any], __: Collection[str]) -> None:
+    return
 
-    since_us: int
-    ts_us: Int64s
-    values: Floats
-    quality: Int16s
+
+async def _no_renewal() -> bool:
+    return False
 
 
 class Calculator:
-    """Turns touched marks into slots; one per ingest worker."""
+    """Turns readings and marks into slots; one per ingest worker.
+
+    `fence` raises inside a transaction where the worker has lost a site; `holds` tells whether a
+    site is this worker's; `renew` reads the declaration anew where it changed.
+    """
 
     def __init__(
         self,
         pool: AsyncConnectionPool[AsyncConnection[Any]],
         plants: Callable[[], tuple[Plant, Mapping[str, int]]],
         clock: Callable[[], datetime],
+        *,
+        fence: Callable[[AsyncConnection[Any], Collection[str]], Awaitable[None]] = _no_fence,
+        holds: Callable[[str], bool] = lambda _: True,
+        renew: Callable[[], Awaitable[bool]] = _no_renewal,
     ) -> None:
         self._pool = pool
         self._plants = plants
         self._clock = clock
-        self._windows: dict[int, Window] = {}
+        self._fence = fence
+        self._holds = holds
+        self._renew = renew
+        self._open = OpenSlots()
+        self._windows = Windows()
+        self._reaches: dict[int, Reach] = {}  # what memory was told of and did not take
+        self._mine: set[int] = set()  # marks of readings that memory was told of
+        self._known: Plant | None = None
+        self._by_id: dict[int, Point] = {}  # points that give energy
+        self._most_number = 0  # of all points ever declared
+        self._expecting = False  # whether it is known which points ever reported
+        self._metered: Bools = np.zeros(0, np.bool_)  # by number: whether it gives energy
         # Held by the writer from its commit until `committed` has run: marks that are read under
         # it never speak of readings that memory has not got yet.
         self.gate = asyncio.Lock()
-        self._commits = 0
         self.slots_written = 0
-        self.store_reads = 0
 
-    def committed(self, point_ids: Int64s, ts_us: Int64s, values: Floats, quality: Int16s) -> None:
-        """Take new readings just committed, sorted by point and time; late ones void a window."""
-        if len(point_ids) == 0:
-            return
-        self._commits += 1
-        starts = np.flatnonzero(np.diff(point_ids, prepend=point_ids[0] - 1))
-        for begin, end in zip(starts, [*starts[1:], len(point_ids)], strict=True):
-            point_id = int(point_ids[begin])
-            window = self._windows.get(point_id)
-            if window is None:
-                continue
-            part = slice(begin, end)
-            if len(window.ts_us) and ts_us[begin] <= window.ts_us[-1]:
-                del self._windows[point_id]
-                continue
-            window.ts_us = np.concatenate([window.ts_us, ts_us[part]])
-            window.values = np.concatenate([window.values, values[part]])
-            window.quality = np.concatenate([window.quality, quality[part]])
+    @property
+    def store_reads(self) -> int:
+        """Return how often slots were computed from the store."""
+        return self._windows.store_reads
+
+    @property
+    def plain_readings(self) -> int:
+        """Return how many readings were added to open slots without looking at others."""
+        return self._open.taken
+
+    async def start(self, connection: AsyncConnection[Any]) -> None:
+        """Take over live counters from their newest readings and stored open slots.
+
+        Points with marks are left out: their slots are computed from the store first.
+        """
+        marks = await slots.touched(connection)
+        newest = await readings.newest(connection)
+        unusable = newest.point_id[newest.quality >= Quality.BAD]
+        newest = newest.take(newest.quality < Quality.BAD)
+        marked = np.concatenate([np.zeros(0, np.int64), *(mark.points for mark in marks)])
+        newest = newest.take(~np.isin(newest.point_id, marked))
+        rows = await slots.open_rows(connection, newest.point_id, newest.ts_us // SLOT_US * SLOT_US)
+        held = _slots_by_point(rows)
+        by_id = self._points()
+        reported = {*newest.point_id.tolist(), *marked.tolist(), *unusable.tolist()}
+        self._open.expect({p: point for p, point in by_id.items() if p not in reported})
+        self._expecting = True
+        for point_id, ts_us, value in zip(
+            newest.point_id.tolist(), newest.ts_us.tolist(), newest.value.tolist(), strict=True
+        ):
+            point = by_id.get(point_id)
+            if point is not None:
+                slot = held.get(point_id, (None, 0, 0, 0))
+                self._open.restore(point, point_id, (ts_us, value), slot)
+
+    def committed(self, new: Rows, marks: Sequence[int] = ()) -> None:
+        """Take new readings just committed, sorted by point and time, and the marks they made."""
+        self._mine.update(marks)
+        self._points()
+        within = new.point_id < len(self._metered)
+        new = new.take(within & self._metered[np.where(within, new.point_id, 0)])
+        self._windows.committed(new)
+        for reach in self._open.take(new.point_id, new.ts_us, new.value, new.quality):
+            self._reach(reach)
 
     def forget(self) -> None:
-        """Drop what memory holds, as after an error of the store."""
-        self._windows.clear()
+        """Drop what memory holds, as after an error of the store: marks tell what to compute."""
+        self._open.forget()
+        self._windows.forget()
+        self._reaches.clear()
+        self._mine.clear()
+        self._expecting = False
 
     async def run(self, wake: asyncio.Event) -> None:
         """Compute whenever woken, for ever, and every LOOK_S what others have marked."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), LOOK_S)
+                async with asyncio.timeout(LOOK_S):
+                    await wake.wait()
             wake.clear()
+            began = time.monotonic()
             while await self.step():
-                self.trim()
-            await asyncio.sleep(PAUSE_S)
+                pass
+            took_s = time.monotonic() - began
+            await asyncio.sleep(min(max(PAUSE_S, SHARE * took_s), MOST_PAUSE_S))
 
     async def step(self) -> int:
-        """Compute the oldest touched marks; return how many marks were settled."""
-        plant, ids = self._plants()
-        by_id = {ids[name]: point for name, point in plant.points.items() if name in ids}
+        """Compute what the oldest marks speak of; return how many marks were settled."""
         async with self._pool.connection() as connection:
             async with self.gate:
                 marks = await slots.touched(connection)
-            if not marks:
+                if any(mark.id not in self._mine for mark in marks):
+                    await self._renew()  # what was declared with a mark must be known here
+                by_id = self._points()
+                marks, left = self._ours(marks, by_id)
+                drained, reaches = self._open.drain(), self._reaches
+                self._reaches = {}
+            if not marks and not len(drained) and not reaches:
                 return 0
-            spans: dict[int, tuple[int, int]] = {}
-            for mark in marks:
-                begin, end = spans.get(mark.point_id, (mark.from_us, mark.until_us))
-                spans[mark.point_id] = (min(begin, mark.from_us), max(end, mark.until_us))
-            touched_units: dict[str, tuple[int, int]] = {}
-            for point_id, (begin, end) in spans.items():
-                point = by_id.get(point_id)
-                if point is None or point.energy_unit is None:
-                    continue
-                low, high = await self._compute(connection, point, point_id, begin, end)
-                before = touched_units.get(point.unit, (low, high))
-                touched_units[point.unit] = (min(low, before[0]), max(high, before[1]))
-            await results.touch(
-                connection,
-                [(unit, low, high) for unit, (low, high) in touched_units.items() if low < high],
-            )
-            await slots.settle(connection, [mark.id for mark in marks])
+            todo = list(reaches.values())
+            try:
+                units = await self._write(connection, by_id, drained)
+                await self._commit(connection, units)
+                drained = SlotRows.join([])
+                while todo:
+                    part = todo[:MOST_REACHES]
+                    units |= await self._compute(connection, by_id, part)
+                    await self._commit(connection, units)
+                    del todo[:MOST_REACHES]
+                await slots.touch(connection, left, elsewhere=True)
+                await slots.settle(connection, [mark.id for mark in marks])
+                await self._commit(connection, units)
+            except BaseException:
+                # What of this pass is not stored comes with the next one.
+                self._open.put_back(drained)
+                numbers = np.array([reach.point_id for reach in todo], np.int64)
+                for reach in [*todo, *self._open.drop(numbers)]:
+                    self._reach(reach)
+                raise
+        self._mine.difference_update(mark.id for mark in marks)
+        self._windows.trim()
         return len(marks)
 
+    async def _commit(self, connection: AsyncConnection[Any], units: Collection[str]) -> None:
+        await self._fence(connection, {names.site_of(unit) for unit in units})
+        await connection.commit()
+
+    async def _write(
+        self, connection: AsyncConnection[Any], by_id: Mapping[int, Point], drained: SlotRows
+    ) -> set[str]:
+        """Write open and closed slots of live counters; return their units."""
+        touched = _Spans()
+        drained = drained.take(np.isin(drained.point_id, np.fromiter(by_id, np.int64)))
+        self.slots_written += await slots.write(connection, drained, self._clock())
+        touched.add(by_id, drained)
+        return await touched.mark(connection)
+
     async def _compute(
-        self,
-        connection: AsyncConnection[Any],
-        point: Point,
-        point_id: int,
-        begin_us: int,
-        end_us: int,
-    ) -> tuple[int, int]:
-        """Recompute every slot that readings in [begin, end) can change; return their span."""
-        low, high = await self._span(connection, point, point_id, begin_us, end_us)
-        confirmed = await slots.confirmed(connection, point_id)
-        now = self._clock()
-        for start in range(low, high, CHUNK_US):
-            stop = min(high, start + CHUNK_US)
-            window = await self._context(connection, point, point_id, start, stop)
-            edges = np.arange(start, stop + 1, SLOT_US, dtype=np.int64)
-            figures = energy.figures(
-                point, window.ts_us, window.values, window.quality, edges, confirmed
-            )
-            await slots.replace(connection, point_id, start, figures, now)
-            self.slots_written += len(edges) - 1
-        return low, high
+        self, connection: AsyncConnection[Any], by_id: Mapping[int, Point], reaches: Sequence[Reach]
+    ) -> set[str]:
+        """Compute and write what reaches touch, after `_write`: what is computed stays."""
+        touched = _Spans()
+        rows: list[SlotRows] = []
+        confirmed = await slots.confirmed_of(connection, [reach.point_id for reach in reaches])
+        for reach in reaches:
+            point = by_id.get(reach.point_id)
+            if point is None:
+                continue
+            steps = confirmed.get(reach.point_id, frozenset())
+            async for done in self._windows.compute(connection, point, reach, steps):
+                await slots.clear(connection, reach.point_id, done.span_us, done.rows.start_us)
+                rows.append(done.rows)
+                touched.cover(point.unit, *done.span_us)
+                self._adopt(point, reach, done)
+        self.slots_written += await slots.write(connection, SlotRows.join(rows), self._clock())
+        return await touched.mark(connection)
 
-    async def _span(
-        self,
-        connection: AsyncConnection[Any],
-        point: Point,
-        point_id: int,
-        begin_us: int,
-        end_us: int,
-    ) -> tuple[int, int]:
-        """Widen a touched span to its neighbours, and to where a spike may be judged anew."""
-        before, after = self._near(point_id, begin_us, end_us)
-        if before is None:
-            before, after = await slots.neighbours(connection, point_id, begin_us, end_us)
-        extent_needed = before is None or after is None
-        low = begin_us if before is None else before
-        high = end_us if after is None else after
-        if extent_needed and end_us - begin_us > CHUNK_US:
-            extent = await slots.extent(connection, point_id)
-            low, high = (
-                (low, low) if extent is None else (max(low, extent[0]), min(high, extent[1] + 1))
-            )
-        if point.kind is PointKind.INTERVAL:
-            low, high = begin_us, end_us + (point.interval_us or 0)
-        elif point.rated_power_kw is not None:
-            low, high = low - point.max_gap_us, high + point.max_gap_us
-        return periods.slot_start(low), periods.slot_start(high - 1) + SLOT_US
+    def _adopt(self, point: Point, reach: Reach, done: Computed) -> None:
+        """Take a counter over into its open slot where memory has all its readings."""
+        if not done.newest or done.last is None or reach.point_id in self._reaches:
+            return
+        start_us = done.last[0] // SLOT_US * SLOT_US
+        if not done.span_us[0] <= start_us < done.span_us[1]:
+            return
+        slot = _slots_by_point(done.rows.take(done.rows.start_us == start_us))
+        told = slot.get(reach.point_id, (None, 0, 0, 0))
+        if self._open.restore(point, reach.point_id, done.last, told):
+            self._windows.drop(reach.point_id)
 
-    def _near(self, point_id: int, begin_us: int, end_us: int) -> tuple[int | None, int | None]:
-        """Return the neighbours of a span from memory, (None, None) where it does not tell."""
-        window = self._windows.get(point_id)
-        if window is None or window.since_us >= begin_us:
-            return None, None
-        usable = window.ts_us[window.quality != Quality.BAD]
-        place = int(np.searchsorted(usable, begin_us)) - 1
-        if place < 0:
-            return None, None
-        following = int(np.searchsorted(usable, end_us))
-        after = int(usable[following]) if following < len(usable) else None
-        return int(usable[place]), after
+    def _ours(
+        self, marks: Sequence[Touched], by_id: Mapping[int, Point]
+    ) -> tuple[list[Touched], list[tuple[int, int, int]]]:
+        """Have computed what memory was not told of; return our marks, and spans left to others."""
+        ours: list[Touched] = []
+        left: list[tuple[int, int, int]] = []
+        for mark in marks:
+            if mark.id not in self._mine:
+                theirs = {p for p in mark.points.tolist() if not self._is_ours(by_id.get(p))}
+                if len(theirs) == len(mark.points):
+                    continue
+                left += [(point, mark.from_us, mark.until_us) for point in theirs]
+                self._compute_all(mark, theirs)
+            ours.append(mark)
+        return ours, left
 
-    async def _context(
-        self,
-        connection: AsyncConnection[Any],
-        point: Point,
-        point_id: int,
-        start_us: int,
-        stop_us: int,
-    ) -> Window:
-        """Return the readings that decide the slots of [start, stop), from memory or the store.
+    def _is_ours(self, point: Point | None) -> bool:
+        return point is None or self._holds(point.site)
 
-        Reaches back far enough that no suspect step lies where the context begins: what is a
-        spike there would depend on what came before.
-        """
-        margin = max(point.max_gap_us, point.interval_us or 0)
-        window = await self._reaching(connection, point_id, start_us - margin, stop_us + margin)
-        for widening in range(1, MOST_WIDENINGS):
-            if not _begins_in_doubt(point, window, start_us, margin):
-                return window
-            low = start_us - margin * 4**widening
-            window = await self._reaching(connection, point_id, low, stop_us + margin)
-        log.warning("point %s has suspect steps without pause before %s", point.id, start_us)
-        return window
+    def _compute_all(self, mark: Touched, but: set[int]) -> None:
+        """Have a mark's points computed from the store: memory has not seen these readings."""
+        points = np.array([p for p in mark.points.tolist() if p not in but], np.int64)
+        for dropped in self._open.drop(points):
+            self._reach(dropped)
+        for point_id in points.tolist():
+            self._windows.drop(point_id)
+            self._reach(Reach(point_id, mark.from_us, mark.until_us))
 
-    async def _reaching(
-        self, connection: AsyncConnection[Any], point_id: int, low_us: int, high_us: int
-    ) -> Window:
-        """Return the readings of [low, high) and their neighbours, from memory or the store."""
-        window = self._windows.get(point_id)
-        if window is None or window.since_us > low_us:
-            return await self._load(connection, point_id, low_us, high_us)
-        return window
-
-    async def _load(
-        self,
-        connection: AsyncConnection[Any],
-        point_id: int,
-        low_us: int,
-        high_us: int,
-    ) -> Window:
-        self.store_reads += 1
-        commits = self._commits
-        series = await readings.read_series(
-            connection, point_id, low_us, high_us, CONTEXT_READINGS, CONTEXT_READINGS
+    def _reach(self, new: Reach) -> None:
+        known = self._reaches.get(new.point_id, new)
+        self._reaches[new.point_id] = Reach(
+            new.point_id, min(known.from_us, new.from_us), max(known.until_us, new.until_us)
         )
-        ts_us, values, quality = series.ts_us, series.value, series.quality
-        first = int(ts_us[0]) if len(ts_us) else low_us
-        window = Window(min(low_us, first), ts_us, values, quality)
-        now_us = to_us(self._clock())
-        recent = high_us >= now_us or (len(ts_us) > 0 and int(ts_us[-1]) < high_us)
-        # A commit meanwhile told us of rows that this look may have missed: do not remember it.
-        unseen = commits != self._commits
-        if (
-            recent
-            and not unseen
-            and len(self._windows) < MOST_WINDOWS
-            and len(ts_us) <= MOST_WINDOW
+
+    def _points(self) -> Mapping[int, Point]:
+        """Return the points that give energy, by number."""
+        plant, ids = self._plants()
+        if self._known is not plant:
+            before, self._most_number = self._most_number, max(ids.values(), default=0)
+            self._known = plant
+            self._by_id = {
+                ids[name]: point
+                for name, point in plant.points.items()
+                if name in ids and point.energy_unit is not None
+            }
+            self._metered = np.zeros(max(self._by_id, default=0) + 1, np.bool_)
+            self._metered[[*self._by_id]] = True
+            if self._expecting:  # a number beyond all others is of a point that never reported
+                self._open.expect({p: each for p, each in self._by_id.items() if p > before})
+        return self._by_id
+
+
+class _Spans:
+    """Which spans of which units hold slots that were written."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, tuple[int, int]] = {}
+
+    def cover(self, unit: str, low_us: int, high_us: int) -> None:
+        low, high = self._of.get(unit, (low_us, high_us))
+        self._of[unit] = (min(low, low_us), max(high, high_us))
+
+    def add(self, by_id: Mapping[int, Point], rows: SlotRows) -> None:
+        if not len(rows):
+            return
+        first = np.flatnonzero(np.diff(rows.point_id, prepend=-1))
+        last = np.append(first[1:], len(rows)) - 1
+        for point_id, low_us, high_us in zip(
+            rows.point_id[first].tolist(),
+            rows.start_us[first].tolist(),
+            rows.start_us[last].tolist(),
+            strict=True,
         ):
-            self._windows[point_id] = Window(window.since_us, ts_us, values, quality)
-        return window
+            self.cover(by_id[point_id].unit, low_us, high_us + SLOT_US)
 
-    def trim(self) -> None:
-        """Cut windows that have grown past MOST_WINDOW readings to their newest half."""
-        for window in self._windows.values():
-            if len(window.ts_us) > MOST_WINDOW:
-                keep = len(window.ts_us) - MOST_WINDOW // 2
-                window.since_us = int(window.ts_us[keep])
-                window.ts_us = window.ts_us[keep:].copy()
-                window.values = window.values[keep:].copy()
-                window.quality = window.quality[keep:].copy()
+    async def mark(self, connection: AsyncConnection[Any]) -> set[str]:
+        """Have the results of the units computed, and return these."""
+        spans = [(unit, low, high) for unit, (low, high) in self._of.items() if low < high]
+        await results.touch(connection, spans)
+        return {unit for unit, _, _ in spans}
 
 
-def _begins_in_doubt(point: Point, window: Window, start_us: int, margin_us: int) -> bool:
-    """Tell whether a suspect step lies near the beginning of the context, before the slots."""
-    if point.kind is not PointKind.COUNTER or point.rated_power_kw is None:
-        return False
-    usable = (window.quality != Quality.BAD) & np.isfinite(window.values)
-    ts_us = window.ts_us[usable]
-    if len(ts_us) <= 2 * CONTEXT_READINGS:
-        return False
-    values = window.values[usable]
-    scale = energy.scale_of(point, values)
-    possible = np.abs(values) < MOST_COUNT / scale
-    ts_us, values = ts_us[possible], values[possible]
-    counts = np.rint(values * scale).astype(np.int64)
-    doubt = counters.spans_of_doubt(ts_us, counts, energy.rule_of(point, scale))
-    head = min(int(ts_us[0]) + margin_us, start_us)
-    return bool((doubt < head).any())
+def _slots_by_point(rows: SlotRows) -> dict[int, tuple[int | None, int, int, int]]:
+    """Return (energy or None, estimated, measured, flags) of one slot a point."""
+    columns: tuple[Int64s, ...] = (rows.energy_e6, rows.estimated_e6, rows.measured_us, rows.flags)
+    return {
+        point_id: (energy if known else None, estimated, measured, flags)
+        for point_id, known, energy, estimated, measured, flags in zip(
+            rows.point_id.tolist(),
+            rows.known.tolist(),
+            *(column.tolist() for column in columns),
+            strict=True,
+        )
+    }

@@ -1,4 +1,4 @@
-"""Settings of ingest: `[mqtt]`, `[ingest]`, `[[channel]]` of danhao.toml, and the environment."""
+"""Settings of ingest: `[mqtt] [ingest] [store] [[channel]]` of danhao.toml, and the environment."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from core.errors import Misconfigured, Problem
 from ingest import channels
 from ingest.channels import Channel
 from store import settings
+from store.policies import Keep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,8 +87,8 @@ class Ingest(BaseModel):
     """`[ingest]`: how one worker writes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    batch_messages: Annotated[int, Field(ge=1, le=10_000)] = 64
-    batch_kib: Annotated[int, Field(ge=1, le=65_536)] = 256
+    batch_messages: Annotated[int, Field(ge=1, le=10_000)] = 256
+    batch_kib: Annotated[int, Field(ge=1, le=65_536)] = 512
     batch_ms: Annotated[int, Field(ge=1, le=10_000)] = 100
     backlog_mib: Annotated[int, Field(ge=1, le=4_096)] = 32
 
@@ -100,6 +101,7 @@ class Settings(BaseModel):
     mqtt: Mqtt
     ingest: Ingest
     channels: tuple[Channel, ...] = ()
+    keep: Keep = Keep()
 
 
 def load(
@@ -113,7 +115,7 @@ def load(
         for key, variable in VARIABLES.items()
         if environment.get(variable)
     }
-    store = mqtt = ingest = None
+    store = mqtt = ingest = keep = None
     try:
         store = database or settings.database(environment, document)
     except Misconfigured as error:
@@ -126,14 +128,18 @@ def load(
         ingest = settings.section(document, "ingest", Ingest, {})
     except Misconfigured as error:
         problems += error.problems
+    try:
+        keep = settings.section(document, "store", Keep, {})
+    except Misconfigured as error:
+        problems += error.problems
     told: tuple[Channel, ...] = ()
     try:
         told = channels.load(document)
     except Misconfigured as error:
         problems += error.problems
-    if store is None or mqtt is None or ingest is None or problems:
+    if store is None or mqtt is None or ingest is None or keep is None or problems:
         raise Misconfigured(problems)
-    return Settings(database=store, mqtt=mqtt, ingest=ingest, channels=told)
+    return Settings(database=store, mqtt=mqtt, ingest=ingest, channels=told, keep=keep)
 
 
 def _broker(document: Document, overlay: Mapping[str, tuple[str, str]]) -> Mqtt:

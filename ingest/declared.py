@@ -10,6 +10,7 @@ import numpy as np
 from core import units
 from core.clock import to_us
 from core.plant import Plant, Point, PointKind
+from store.retention import Retention
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,9 +40,12 @@ class Declared:
     modulus: Floats
     most_kw: Floats
     max_gap_us: Int64s
+    retention: Retention  # readings behind its horizon are archived
 
 
-def build(plant: Plant, ids: Mapping[str, int], now: datetime) -> Declared:
+def build(
+    plant: Plant, ids: Mapping[str, int], now: datetime, retention: Retention | None = None
+) -> Declared:
     """Return the tables of a plant; multipliers are those that hold at `now`."""
     size = max(ids.values(), default=0) + 1
     declared = Declared(
@@ -55,6 +59,7 @@ def build(plant: Plant, ids: Mapping[str, int], now: datetime) -> Declared:
         np.full(size, np.nan),
         np.full(size, np.inf),
         np.zeros(size, np.int64),
+        retention or Retention(),
     )
     for name, number in declared.ids.items():
         point = plant.points[name]

@@ -7,6 +7,7 @@ the place of one that still waits; what could not be published waits for the nex
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from core import wire
@@ -14,8 +15,10 @@ from core.names import Topic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from core.progress import Progress
+    from core.wire import Status
     from ingest.source import Publish
     from store.agents import Epoch
 
@@ -34,11 +37,24 @@ class Receipts:
         self.published = 0
         self.dropped_ids = 0
 
-    def durable(self, states: Mapping[Epoch, Progress]) -> None:
-        """Tell agents how far their outboxes are durable; call it after the commit."""
+    def durable(
+        self,
+        states: Mapping[Epoch, Progress],
+        reports: Mapping[tuple[str, str], Status] | None = None,
+        at: datetime | None = None,
+    ) -> None:
+        """Tell agents how far their outboxes are durable; call it after the commit.
+
+        The answer to a report carries the present instant `at`, from which the agent learns how
+        far its clock is off.
+        """
         for epoch, state in states.items():
             topic = str(Topic(epoch.site, epoch.agent, "ack"))
-            self._durable[topic] = state.receipt(self._store, epoch.epoch).to_json()
+            receipt = state.receipt(self._store, epoch.epoch)
+            report = (reports or {}).get((epoch.site, epoch.agent))
+            if report is not None:
+                receipt = replace(receipt, at=at, status_at=report.at)
+            self._durable[topic] = receipt.to_json()
         self._wake.set()
 
     def facts(self, site: str, source: str, ids: Iterable[str]) -> None:

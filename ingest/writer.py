@@ -10,22 +10,27 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 from psycopg import errors as pg
 from psycopg_pool import PoolTimeout
 
 from core.clock import to_us
-from core.errors import Retryable
+from core.errors import Rejected, Retryable
+from core.progress import Progress
 from ingest import batch as batches
+from ingest.gaps import Gaps
 from ingest.source import Bounds
 from store import agents, readings
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
+    from psycopg import AsyncConnection
+
+    from core.wire import Status
     from ingest.batch import Batch, Committed
     from ingest.declared import Declared
     from ingest.receipts import Receipts
@@ -72,18 +77,27 @@ async def _nothing_new() -> bool:
     return False
 
 
+async def _alone(_connection: AsyncConnection[Any], _sites: Collection[str]) -> None:
+    return
+
+
 @dataclass(frozen=True, slots=True)
 class Hooks:
     """What others hear and say: new rows after their commit, a failure, and may we write now.
 
     `renew` is asked when something undeclared arrives; it tells whether the declaration it read
-    anew is another one.
+    anew is another one. `fence` is asked in the transaction itself, right before its commit, and
+    raises Retryable where somebody was put in our place at one of the sites meanwhile. `reads`
+    tells whether we read a site's messages at all: a copy that a broker sends us all the same, from
+    a session that should be over, is left to the worker that reads it.
     """
 
-    committed: Callable[[Rows], None] = lambda _: None
+    committed: Callable[[Rows, Sequence[int]], None] = lambda _new, _marks: None
     failed: Callable[[], None] = lambda: None
     may_write: Callable[[], bool] = lambda: True
     renew: Callable[[], Awaitable[bool]] = _nothing_new
+    fence: Callable[[AsyncConnection[Any], Collection[str]], Awaitable[None]] = _alone
+    reads: Callable[[str], bool] = lambda _: True
 
 
 class Writer:
@@ -113,6 +127,7 @@ class Writer:
         self._marks: Watermarks | None = None
         self.gate = asyncio.Lock()
         self.counters = Counters()
+        self.gaps = Gaps()
 
     async def run(self) -> None:
         """Write for ever; every error of the database that may pass is waited out."""
@@ -121,6 +136,9 @@ class Writer:
 
     async def write(self, arrivals: Sequence[Arrival]) -> None:
         """Make arrivals durable, settle them, and tell their senders."""
+        arrivals = self._without_strays(arrivals)
+        if not arrivals:
+            return
         try:
             batch = batches.admit(arrivals, self._declared(), self._clock())
             if batch.undeclared and await self._renewed():
@@ -128,8 +146,40 @@ class Writer:
             done = await self._persist(batch)
         except psycopg.DataError as error:
             await self._isolate(arrivals, error)
-            return
+        except Rejected as error:
+            log.warning("the store does not take a batch: %s", error)
+            await self._in_parts(await self._renewed_batch(arrivals))
+        else:
+            await self._after(batch, done)
+
+    async def _renewed_batch(self, arrivals: Sequence[Arrival]) -> Batch:
+        await self._renewed()  # how far back readings are kept may have changed
+        return batches.admit(arrivals, self._declared(), self._clock())
+
+    async def _in_parts(self, batch: Batch) -> None:
+        """Store in several transactions what does not go into one; letters of what never will.
+
+        The last part settles the arrivals, so all of it is durable by then.
+        """
+        try:
+            done = await self._persist(batch)
+        except Rejected as error:
+            if not batches.one_day(batch):
+                for part in batches.cut(batch):
+                    await self._in_parts(part)
+                return
+            batch = batches.refuse_rows(batch, error, self._declared())
+            done = await self._persist(batch)
         await self._after(batch, done)
+
+    def _without_strays(self, arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
+        strays = [each for each in arrivals if not self._hooks.reads(batches.site_in(each.topic))]
+        if not strays:
+            return arrivals
+        for each in strays:  # our copy only: whoever reads the site has its own
+            each.settle()
+        self.counters.strays += len(strays)
+        return [each for each in arrivals if self._hooks.reads(batches.site_in(each.topic))]
 
     async def _renewed(self) -> bool:
         """Look whether what is unknown here has been declared a moment ago."""
@@ -186,9 +236,10 @@ class Writer:
         declared, now = self._declared(), self._clock()
         async with self._pool.connection() as connection:
             done = await batches.write(connection, batch, declared, marks, now)
+            await self._hooks.fence(connection, batch.sites.intersection(declared.plant.sites))
             async with self.gate:
                 await connection.commit()
-                self._hooks.committed(done.stored.new)
+                self._hooks.committed(done.stored.new, done.marks)
         if self._marks is not None:
             self._marks.advance(done.stored.new, to_us(now))
         return done
@@ -201,18 +252,23 @@ class Writer:
     async def _after(self, batch: Batch, done: Committed) -> None:
         for arrival in batch.arrivals:
             arrival.settle()
+        self.gaps.take(done.gaps)
         self._receipts.durable(done.progress)
         for (site, source), ids in batch.fact_receipts.items():
             self._receipts.facts(site, source, ids)
         self._count(batch, done)
         if batch.statuses:
-            await self._tell_again(list(batch.statuses))
+            await self._tell_again(batch.statuses)
 
-    async def _tell_again(self, who: list[tuple[str, str]]) -> None:
+    async def _tell_again(self, reports: Mapping[tuple[str, str], Status]) -> None:
         """Publish the receipts of agents that reported; one that is not told asks again."""
         try:
             async with self._pool.connection() as connection:
-                self._receipts.durable(await agents.newest_epochs(connection, who))
+                epochs = await agents.newest_epochs(connection, list(reports))
+            for (site, agent), report in reports.items():
+                # A store put back may know nothing of this outbox: only its id says "send again".
+                epochs.setdefault(agents.Epoch(site, agent, report.epoch), Progress())
+            self._receipts.durable(epochs, reports, self._clock())
         except _OUT as error:
             log.warning("receipts are not repeated: %s", error)
 

@@ -8,15 +8,16 @@ from starlette.responses import Response
 
 from api import answers, problems, requests
 from api.access import Action
-from api.deps import Caller, Shared, allow, look
-from api.requests import DEFAULT_LIMIT, Cursor, Limit, Windowed
+from api.deps import Caller, Shared, View, allow, look
+from api.requests import DEFAULT_LIMIT, AsOf, Cursor, Limit, Windowed
 from api.schemas import EnergyItem, Page, PointItem, ReadingItem
 from core import decimals, flags, periods
+from core.clock import from_us
 from core.intensity import PeriodEnergy
 from core.periods import Period
 from core.plant import Point, PointKind
 from core.quality import Quality
-from store import slots, views
+from store import asof, slotsums, views
 from store.views import StoredReading
 
 router = APIRouter(tags=["points"], dependencies=[allow(Action.READ_FIGURES)])
@@ -72,18 +73,49 @@ async def list_energy(
     point: str,
     asked: Windowed,
     period: Period = Period.DAY,
+    as_of: AsOf = None,
 ) -> Response:
-    """List a point's energy per period that begins in [from, to) and not after the present."""
+    """List a point's energy per period that begins in [from, to) and not after the present.
+
+    With `as_of`, computed again from what had been recorded and declared at that instant.
+    """
+    at_us = requests.as_of(as_of, shared.now_us)
     async with look(shared, caller) as view:
         found, site = view.point(point)
         if found.energy_unit is None:
-            raise problems.ProblemError(
-                422, f"{found.id} declares no carrier: it gives readings, no energy.", "no_energy"
-            )
+            raise _no_energy(found)
+        if at_us is not None:
+            return await _as_known(view, found, period, asked, at_us)
         bounds, following = requests.page_of_periods(period, asked, view.now_us, site.timezone)
-        energies = await slots.energy(view.connection, view.declared.point_ids[found.id], bounds)
+        number = view.declared.point_ids[found.id]
+        spans = [(number, begin, end) for begin, end in bounds]
+        energies = await slotsums.energies(view.connection, spans)
     items = [_energy_item(found, period, energy, site.timezone, view.now_us) for energy in energies]
     return answers.page(items, following)
+
+
+async def _as_known(
+    view: View, point: Point, period: Period, asked: Windowed, at_us: int
+) -> Response:
+    known = await asof.known_at(
+        view.connection, point.site, view.declared.point_ids, from_us(at_us)
+    )
+    then = None if known is None else known.plant.points.get(point.id)
+    if known is None or then is None:
+        return answers.page([])
+    if then.energy_unit is None:
+        raise _no_energy(then)
+    zone = known.plant.sites[then.site].timezone
+    bounds, following = requests.page_of_periods(period, asked, at_us, zone)
+    energies = await known.energies([(then.id, begin, end) for begin, end in bounds])
+    items = [_energy_item(then, period, energy, zone, at_us) for energy in energies]
+    return answers.page(items, following)
+
+
+def _no_energy(point: Point) -> problems.ProblemError:
+    return problems.ProblemError(
+        422, f"{point.id} declares no carrier: it gives readings, no energy.", "no_energy"
+    )
 
 
 def _point_item(point: Point) -> dict[str, Any]:

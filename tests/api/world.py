@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from core import indicators, periods, plant
 from core import output as facts
 from core.clock import to_us
 from core.periods import Period
-from store import access, figures, output, plants, results
+from store import access, figures, output, partitions, plants, versions
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
@@ -113,9 +115,9 @@ async def build(connection: AsyncConnection[Any]) -> dict[str, str]:
         (NOW, NOW),
     )
     await connection.execute(
-        "insert into agent_epoch (site, agent, epoch, committed, missing, first_at, updated_at)"
-        " values ('gh-al', 'gw-01', 'e1', 1234, '{[1201,1204)}', %s, %s)",
-        (NOW, NOW),
+        "insert into agent_epoch (site, agent, epoch, committed, missing, first_at, updated_at,"
+        " missing_since) values ('gh-al', 'gw-01', 'e1', 1234, '{[1201,1204)}', %s, %s, %s)",
+        (NOW, NOW, NOW),
     )
     for site, reason in (("gh-al", "future"), ("nx-fa", "conflict"), ("nowhere", "unknown_agent")):
         await connection.execute(
@@ -146,6 +148,7 @@ async def _slots(connection: AsyncConnection[Any], point_id: int) -> None:
 
 
 async def _readings(connection: AsyncConnection[Any], meter: int, voltage: int) -> None:
+    await partitions.make_for(connection, np.array([to_us(MONTH_START)]), NOW)
     for second in range(10):
         await connection.execute(
             "insert into reading values (%s, %s, %s, %s, %s)",
@@ -190,7 +193,7 @@ async def evaluate(connection: AsyncConnection[Any], now: datetime) -> None:
                     now,
                 )
                 for bound, item in zip(bounds, found, strict=True):
-                    await results.write(
+                    await versions.write(
                         connection, (unit.id, indicator, kind.value), bound, item, now
                     )
 

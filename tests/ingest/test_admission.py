@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ from core import wire
 from core.quality import Quality
 from core.reading import Reading
 from ingest import admission
+from store.retention import Retention
 from tests.ingest import world
 
 if TYPE_CHECKING:
@@ -93,6 +95,23 @@ def test_each_fault_of_a_reading_has_its_reason_and_spoils_nothing_else(
 )
 def test_what_lies_on_a_bound_is_within(edge: Reading) -> None:
     assert reasons(admit(edge)) == []
+
+
+def test_a_bad_count_says_nothing_whatever_stands_there() -> None:
+    bad = [at(world.NOW_US, value, Quality.BAD) for value in (0, 7)]
+    assert all(math.isnan(value) for value in admit(*bad).rows.value.tolist())
+    gauge = at(world.NOW_US, 7, Quality.BAD, world.GAUGE)
+    assert admit(gauge).rows.value.tolist() == [7.0]
+
+
+def test_a_reading_behind_the_horizon_is_archived_but_for_restored_spans() -> None:
+    kept = Retention(world.NOW_US - 10, ((world.NOW_US - 30, world.NOW_US - 20),))
+    tables = replace(TABLES, retention=kept)
+    payload = world.packet([at(world.NOW_US - age) for age in (5, 15, 25, 35)], 3)
+    admitted = admission.admit(world.TOPIC, payload, tables, world.NOW_US)
+    assert [world.NOW_US - us for us in admitted.rows.ts_us.tolist()] == [25, 5]
+    assert reasons(admitted) == ["archived", "archived"]
+    assert admitted.envelope is not None
 
 
 def test_a_bad_reading_without_a_number_is_kept_as_nan() -> None:

@@ -106,10 +106,9 @@ async def offer(
     intervals[ids[SPAN]] = 20 * MINUTE
     async with pool.connection() as link:
         stored = await readings.write(link, columns, NOW, None, intervals)
-        await readings.touch(link, stored.new, np.ones(most, np.bool_))
+        marks = await slots.touch_rows(link, stored.new, np.ones(most, np.bool_))
     if calculator is not None:
-        new = stored.new
-        calculator.committed(new.point_id, new.ts_us, new.value, new.quality)
+        calculator.committed(stored.new, marks)
 
 
 async def stored_slots(pool: Pool, point_id: int) -> dict[int, tuple[Any, ...]]:

@@ -73,3 +73,14 @@ def test_a_password_file_must_hold_a_password(tmp_path: Path) -> None:
     mqtt = config.Mqtt(url="mqtt://broker", password_file=tmp_path / "empty")
     with pytest.raises(Misconfigured, match="holds no password"):
         mqtt.password()
+
+
+def test_how_long_raw_readings_are_kept_is_told_in_the_file(tmp_path: Path) -> None:
+    given = {**DATABASE, "DANHAO_MQTT_URL": "mqtt://broker"}
+    assert config.load(given).keep.raw_days is None
+    (tmp_path / "danhao.toml").write_text("[store]\nraw_days = 400\ndrop_unarchived = true\n")
+    keep = config.load(given).keep
+    assert (keep.raw_days, keep.drop_unarchived) == (400, True)
+    (tmp_path / "danhao.toml").write_text("[store]\nraw_days = 1\n")
+    with pytest.raises(Misconfigured, match=r"danhao.toml:2: store.raw_days"):
+        config.load(given)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from core import output, plant
+from core import indicators, output, periods, plant
 from core.clock import to_us
+from core.periods import Period
 from ingest.calculator import Calculator
-from ingest.evaluator import Evaluator
+from ingest.evaluator import KINDS, Evaluator, Periods, batches, bounds_over
+from store import basis, figures, plants, readings, results, slots
 from store import output as facts
-from store import plants, readings, results
+from store.figures import Asked
 from store.readings import Rows
 
 if TYPE_CHECKING:
@@ -70,7 +76,7 @@ class Ledger:
         rows = Rows(np.full(len(ts), self.ids["s.u.ac"]), ts, value, np.zeros(len(ts), np.int16))
         async with self.pool.connection() as link:
             stored = await readings.write(link, rows, self.clock(), None, np.zeros(9, np.int64))
-            await readings.touch(link, stored.new, np.ones(9, np.bool_))
+            await slots.touch_rows(link, stored.new, np.ones(9, np.bool_))
 
     async def tap(self, name: str, at: datetime, mass_t: str, revision: int = 0) -> str:
         data = {
@@ -227,3 +233,100 @@ async def test_a_closed_months_finding_is_raised_while_no_data_comes(pool: Pool)
     ledger.clock.now += timedelta(minutes=1)
     await ledger.evaluator.refresh()
     assert [row[0] for row in await ledger.alerts()] == ["firing"]
+
+
+async def test_figures_of_an_old_declaration_settle_no_marks_of_the_new_one(pool: Pool) -> None:
+    ledger = await a_closed_month(pool)
+    changed = PLANT.replace('output_accuracy_percent = "0.2"', 'output_accuracy_percent = "2"')
+    async with pool.connection() as link:
+        await plants.apply(link, plant.parse(changed, "test.toml"), ledger.clock())
+    assert await ledger.evaluator.step() == 0
+    (before,) = await ledger.month()
+    async with pool.connection() as link:
+        loaded = await plants.load(link)
+    state = (loaded.plant, dict(loaded.ids))
+    renewed = Evaluator(pool, lambda: state, ledger.clock)
+    assert await renewed.step() > 0
+    _, after = await ledger.month()
+    assert before["intensity"]["value"] == after["intensity"]["value"]
+    assert before["intensity"]["uncertainty"] != after["intensity"]["uncertainty"]
+
+
+async def test_one_evaluator_at_a_time_computes(pool: Pool) -> None:
+    ledger = await Ledger.open(pool, MONTH_START + timedelta(days=1))
+    await ledger.evaluator.refresh()
+    async with pool.connection() as link, link.transaction():
+        assert await results.alone(link)
+        assert await ledger.evaluator.step() == 0
+    assert await ledger.evaluator.step() > 0
+
+
+async def test_a_late_fact_gives_the_version_its_cause_and_its_declaration(pool: Pool) -> None:
+    ledger = await a_closed_month(pool)
+    await ledger.tap("tap-2", MONTH_END - timedelta(hours=1), "1.5")
+    await ledger.settle()
+    async with pool.connection() as link:
+        cursor = await link.execute(
+            "select cause->'kinds', cause->'facts'->0->>'id', declaration, catalogue"
+            " from result where period = 'month' and closed order by version"
+        )
+        first, second = await cursor.fetchall()
+    digest = basis.catalogue().digest
+    assert first == (["period_end"], None, 1, digest)
+    assert second == (["facts"], "tap-2", 1, digest)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_spans_of_any_length_are_cut_into_the_same_periods(kind: Period) -> None:
+    low = to_us(datetime(2024, 2, 3, 4, 5, tzinfo=UTC))
+    high = to_us(datetime(2024, 11, 9, tzinfo=UTC))
+    zone = "America/New_York"
+    assert bounds_over(kind, low, high, zone) == periods.periods_over(kind, low, high, zone)
+    assert bounds_over(kind, low, low, zone) == []
+    long = bounds_over(kind, low, to_us(datetime(2030, 11, 9, tzinfo=UTC)), zone)
+    assert all(one[1] == two[0] for one, two in pairwise(long))
+    assert long[0][0] <= low < long[0][1]
+    assert long[-1][0] < to_us(datetime(2030, 11, 9, tzinfo=UTC)) <= long[-1][1]
+
+
+@given(st.lists(st.integers(0, 30), max_size=12), st.integers(1, 9))
+def test_batches_hold_every_period_once_in_order_and_no_more_than_is_allowed(
+    lengths: list[int], most: int
+) -> None:
+    unit = plant.parse(PLANT, "test.toml").units["s.u"]
+    indicator = indicators.find("al.liquid.ac")
+    wanted = [
+        Periods(Asked(unit, indicator, [(place, n) for n in range(length)]), Period.HOUR)
+        for place, length in enumerate(lengths)
+    ]
+    found = list(batches(wanted, most))
+    assert all(0 < sum(len(each.asked.bounds) for each in batch) <= most for batch in found)
+    assert [bound for batch in found for each in batch for bound in each.asked.bounds] == [
+        bound for each in wanted for bound in each.asked.bounds
+    ]
+
+
+async def test_a_version_is_known_from_an_instant_after_all_it_rests_on_was_recorded(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = await a_closed_month(pool)
+    await ledger.tap("tap-2", MONTH_END - timedelta(hours=1), "1.5")
+    compute, recorded = figures.compute_all, list[datetime]()
+
+    async def record_first(*arguments: Any) -> Any:
+        """Have a fact recorded between the pass's beginning and its look at the facts."""
+        ledger.clock.now += timedelta(seconds=1)
+        if not recorded:
+            recorded.append(ledger.clock.now)
+            await ledger.tap("tap-3", MONTH_END - timedelta(hours=2), "2")
+        return await compute(*arguments)
+
+    monkeypatch.setattr(figures, "compute_all", record_first)
+    await ledger.evaluator.step()
+    newest = (await ledger.month())[-1]
+    assert newest["output"]["value"] == "603.5"
+    async with pool.connection() as link:
+        cursor = await link.execute("select max(computed_at) from result where period = 'month'")
+        row = await cursor.fetchone()
+    assert row is not None
+    assert row[0] >= recorded[0]

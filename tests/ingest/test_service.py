@@ -16,7 +16,7 @@ import pytest
 
 from core import wire
 from core.clock import to_us, utc_now
-from core.errors import Misconfigured, Retryable
+from core.errors import Misconfigured
 from core.reading import Reading
 from core.wire import AgentState, Status
 from ingest import service
@@ -194,32 +194,35 @@ async def test_readings_become_slots_without_anybody_asking(broker: Broker, pool
         await world.eventually(pool, "select count(*) from touched", [(0,)])
 
 
-async def test_a_second_worker_waits_until_the_first_is_gone(broker: Broker, pool: Pool) -> None:
-    await world.declare(pool)
-    waiting = service.Service(world.worker_settings(broker), pool, lambda: world.NOW)
+async def test_the_policies_of_the_store_run_at_once(broker: Broker, pool: Pool) -> None:
     async with world.working(broker, pool):
-        task = asyncio.create_task(waiting.run())
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(1.2):
-                await waiting.ready.wait()
-    async with asyncio.timeout(5):
-        await waiting.ready.wait()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+        ran = "select policy, error from policy_run where finished_at is not null order by policy"
+        await world.eventually(pool, ran, [("ahead", None), ("retain", None)])
 
 
-async def test_a_worker_whose_lease_was_taken_stops_writing(broker: Broker, pool: Pool) -> None:
+async def test_what_belongs_to_another_worker_is_neither_written_nor_acknowledged(
+    broker: Broker, pool: Pool
+) -> None:
     await world.declare(pool)
-    async with world.working(broker, pool) as worker:
+    async with world.inbox(broker) as (agent, inbox), world.working(broker, pool) as worker:
         await world.rows(
             pool,
             "update agent_lease set worker = gen_random_uuid(),"
-            " expires_at = now() + interval '1 hour' returning 1",
+            " expires_at = now() + interval '1 hour' where site = 'gh-al' returning 1",
         )
-        async with asyncio.timeout(10):
-            with pytest.raises(ExceptionGroup) as caught:
-                await worker.task
-    assert caught.group_contains(Retryable, match="another worker")
+        await agent.publish(world.TOPIC, world.packet(world.counts(1, 2), 1), qos=1)
+        await world.wait_until(lambda: worker.service.leases.share.losses == 1)
+        assert not worker.service.leases.holds("gh-al")
+        await world.wait_until(lambda: not worker.service.leases.share.alone)
+        assert await world.rows(pool, "select count(*) from reading") == [(0,)]
+        await world.rows(pool, "delete from agent_lease where site = 'gh-al' returning 1")
+        async with asyncio.timeout(world.DEADLINE_S):
+            while world.ACK not in inbox.seen:  # its agent sends until there is a receipt
+                await agent.publish(world.TOPIC, world.packet(world.counts(1, 2), 1), qos=1)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(0.5):
+                        await inbox.receipt(world.ACK, 1)
+    assert await world.rows(pool, "select count(*) from reading") == [(2,)]
 
 
 async def test_a_database_without_tables_is_one_sentence(
@@ -263,7 +266,7 @@ async def test_the_command_serves_and_stops_cleanly_within_two_seconds(
         process("-m", "danhao", "ingest", "run", env=env) as worker,
     ):
         leased = "select count(*) from agent_lease"
-        await world.eventually(pool, leased, [(1,)])
+        await world.eventually(pool, leased, [(3,)])  # two sites, and what one does for all
         now_us = to_us(utc_now())
         payload = world.packet(world.counts(1, 3, start_us=now_us - 10_000_000), 1)
         async with asyncio.timeout(world.DEADLINE_S):
@@ -297,6 +300,7 @@ async def test_a_worker_killed_between_commit_and_acknowledgement_loses_and_doub
                     await asyncio.sleep(0.1)
             assert worker.returncode == -signal.SIGKILL
             await world.rows(pool, "delete from agent_lease returning 1")
+            await world.rows(pool, "delete from ingest_worker returning 1")
         assert await world.rows(pool, "select count(*) > 0 from reading") == [(True,)]
         async with world.working(broker, pool):
             # What this broker lost with the worker's session, the agent sends again.

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import sys
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,15 +15,17 @@ import pytest
 from core.errors import Misconfigured, Retryable
 from ingest import config
 from ingest.source import Bounds
-from ingest.subscriber import Subscriber
+from ingest.subscriber import Subscriber, everything, of_sites
 from tests.ingest import world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from ingest.source import Arrival, Publish
+    from ingest.subscriber import Reads
     from tests.fixtures.broker import Broker
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENT = Bounds(messages=64, payload_bytes=1 << 20, wait_s=0.3)
 
 
@@ -28,8 +34,10 @@ async def forever(_publish: Publish) -> None:
 
 
 @asynccontextmanager
-async def subscribed(broker: Broker, **more: int) -> AsyncIterator[Subscriber]:
-    subscriber = Subscriber(world.mqtt_settings(broker), forever, **more)
+async def subscribed(
+    broker: Broker, reads: Reads | None = None, **more: int
+) -> AsyncIterator[Subscriber]:
+    subscriber = Subscriber(world.mqtt_settings(broker), forever, reads=reads, **more)  # type: ignore[arg-type]  # the bounds
     task = asyncio.create_task(subscriber.run())
     try:
         async with asyncio.timeout(world.DEADLINE_S):
@@ -99,6 +107,75 @@ async def test_memory_is_bounded_by_reading_no_more_and_nothing_is_lost(broker: 
     assert [int(payload) for payload in seen] == list(range(number))
     # One read of the socket may bring several messages past the bound, never all of them.
     assert most < number // 4
+
+
+@pytest.mark.slow
+async def test_a_flood_before_a_slow_store_is_kept_by_the_broker_and_receipts_pass_it_by(
+    broker: Broker,
+) -> None:
+    """Mosquitto's window is no back-pressure: what bounds our memory is that we read no more."""
+    if not broker.durable:
+        pytest.skip("needs a broker that keeps what is not read")
+    number, size, bound = 1_000, 60_000, 4 << 20
+    flooded = await asyncio.create_subprocess_exec(
+        sys.executable, str(Path(__file__).with_name("flooded.py")),
+        str(broker.port), str(bound), "2.5",
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert flooded.stdout is not None
+    assert await flooded.stdout.readline() == b"ready\n"
+    async with world.client(broker, "sender") as sender:
+        for _ in range(number // 10):
+            each = b"x" * size
+            await asyncio.gather(*(sender.publish(world.TOPIC, each, qos=1) for _ in range(10)))
+    told, _ = await flooded.communicate()
+    found = json.loads(told)
+    print(found)  # noqa: T201 - the figures
+    assert found["pauses"] > 0
+    assert found["connections"] == 1
+    assert bound / 2 < found["backlog_bytes"] < bound + (1 << 20)
+    assert found["received"] * size < number * size / 2, "most of it is still the broker's"
+    assert found["grown_bytes"] < 6 * bound
+    assert found["receipts"] > 0
+    assert found["slowest_receipt_s"] < 2.0
+
+
+async def test_one_of_several_reads_its_sites_only_and_ends_the_session_of_one_alone(
+    broker: Broker,
+) -> None:
+    if not broker.durable:
+        pytest.skip("this broker keeps no session")
+    other = "danhao/v1/qh-fa/gw-01/readings"
+    async with subscribed(broker):
+        pass  # leaves a session behind
+    mine = of_sites({"gh-al"}, "danhao-ingest", 2, first=False)
+    async with subscribed(broker, mine) as subscriber, world.client(broker, "sender") as sender:
+        await sender.publish(other, b"theirs", qos=1)
+        await sender.publish(world.TOPIC, b"mine", qos=1)
+        assert [each.payload for each in await take(subscriber, 1)] == [b"mine"]
+    async with subscribed(broker, everything("danhao-ingest")) as subscriber:
+        kept = await take(subscriber, 2)  # the broker went on filling it
+        assert {each.payload for each in kept} == {b"mine", b"theirs"}
+    async with subscribed(broker, of_sites({"gh-al"}, "danhao-ingest", 1, first=True)):
+        await publish(broker, [b"late"])
+    async with subscribed(broker) as subscriber:
+        await publish(broker, [b"last"])
+        assert [each.payload for each in await take(subscriber, 1)] == [b"last"]
+
+
+async def test_a_worker_that_may_not_connect_does_not(broker: Broker) -> None:
+    may = False
+    subscriber = Subscriber(world.mqtt_settings(broker), forever, allowed=lambda: may)
+    task = asyncio.create_task(subscriber.run())
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await subscriber.connected.wait()
+    may = True
+    async with asyncio.timeout(world.DEADLINE_S):
+        await subscriber.connected.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_a_broker_that_restarts_is_found_again(broker: Broker) -> None:

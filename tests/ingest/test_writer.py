@@ -5,19 +5,28 @@ from __future__ import annotations
 import asyncio
 import json
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import psycopg
 
 from core import wire
+from core.quality import Quality
 from core.reading import Reading
 from core.wire import AgentState, Status
+from ingest.leases import Leases
 from ingest.receipts import Receipts
 from ingest.source import Arrival, Bounds
 from ingest.writer import Hooks, Writer
 from store import connection as connections
+from store import partitions, retention
 from tests.ingest import world
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    import pytest
+    from psycopg import AsyncConnection
+
     from ingest.declared import Declared
     from store.connection import Pool
     from store.readings import Rows
@@ -36,7 +45,7 @@ class Bench:
         self.failures = 0
         self.held = True
         self.receipts = Receipts(STORE)
-        hooks = Hooks(self.new.append, self.failed, lambda: self.held)
+        hooks = Hooks(lambda new, _: self.new.append(new), self.failed, lambda: self.held)
         self.writer = Writer(
             pool, NoSource(), self.receipts, lambda: declared, lambda: world.NOW, hooks
         )
@@ -240,7 +249,7 @@ async def test_a_status_is_kept_and_answered_with_the_receipt(pool: Pool) -> Non
     await own.write(online.to_json(), b"", b"{}", topic=STATUS)
     assert await world.rows(pool, "select state, depth from agent_status") == [("online", 3)]
     assert await letters(pool) == [("unreadable", None)]
-    receipt = wire.Receipt(STORE, "e1", 5, ((1, 4),))
+    receipt = wire.Receipt(STORE, "e1", 5, ((1, 4),), at=world.NOW, status_at=world.NOW)
     assert await own.published() == {world.ACK: receipt.to_json()}
 
 
@@ -275,3 +284,140 @@ async def test_a_pool_without_a_free_connection_is_waited_for(
     await task
     await small.close()
     assert await world.rows(pool, "select count(*) from reading") == [(1,)]
+
+
+async def test_a_batch_whose_site_was_taken_meanwhile_is_rolled_back_whole(pool: Pool) -> None:
+    """Bug of a frozen worker: it wakes inside a transaction and must not commit it."""
+    declared = await world.declare(pool)
+    own = Bench(pool, declared)
+    me, heir = Leases(pool, uuid4()), Leases(pool, uuid4())
+    await me.step()
+    frozen = True
+
+    async def fence(connection: AsyncConnection[Any], sites: Collection[str]) -> None:
+        if frozen:  # here it slept past its lease, all its statements done
+            await expire(pool)
+            await heir.step()
+            await me.fence(connection, sites)
+        else:
+            await heir.fence(connection, sites)
+
+    hooks = Hooks(lambda new, _: own.new.append(new), own.failed, fence=fence)
+    writer = Writer(pool, NoSource(), own.receipts, lambda: declared, lambda: world.NOW, hooks)
+    arrival = own.arrival(world.packet(world.counts(1, 3), 1))
+    task = asyncio.create_task(writer.write([arrival]))
+    await world.wait_until(lambda: own.failures == 1)
+    assert heir.holds("gh-al")
+    for table in ("reading", "agent_epoch", "touched"):
+        assert await world.rows(pool, f"select count(*) from {table}") == [(0,)]  # noqa: S608
+    assert own.log == []
+    frozen = False
+    await task
+    assert own.log == ["settled"]
+
+
+async def expire(pool: Pool) -> None:
+    """Let the time of all leases and workers pass."""
+    past = "expires_at = now() - interval '1 second'"
+    for table in ("agent_lease", "ingest_worker"):
+        await world.rows(pool, f"update {table} set {past} returning 1")  # noqa: S608 - constants
+
+
+async def test_a_message_of_an_undeclared_site_needs_no_lease(pool: Pool) -> None:
+    asked: list[set[str]] = []
+
+    async def fence(_: AsyncConnection[Any], sites: Collection[str]) -> None:
+        asked.append(set(sites))
+
+    declared = await world.declare(pool)
+    own = Bench(pool, declared)
+    writer = Writer(
+        pool, NoSource(), own.receipts, lambda: declared, lambda: world.NOW, Hooks(fence=fence)
+    )
+    stranger = own.arrival(world.packet(world.counts(1, 1), 1), "danhao/v1/nowhere/gw-01/readings")
+    await writer.write([stranger])
+    await writer.write([stranger, own.arrival(world.packet(world.counts(1, 1), 1))])
+    assert asked == [set(), {"gh-al"}]
+    assert await letters(pool) == [("unknown_agent", None)]
+
+
+async def test_readings_behind_a_horizon_that_moved_a_moment_ago_are_letters_each(
+    pool: Pool,
+) -> None:
+    declared = await world.declare(pool)
+    day_us = 24 * 60 * world.MINUTE_US
+    horizon_us = world.NOW_US - 10 * day_us
+    async with pool.connection() as connection:
+        await retention.move(connection, horizon_us, world.NOW)
+    own = Bench(pool, declared)
+    readings = [
+        Reading(world.COUNTER, world.NOW_US - days * day_us, 100 - days) for days in (40, 30, 20, 1)
+    ]
+    fine = world.packet(world.counts(500, 1), 1, agent="gw-02")
+    await own.writer.write(
+        [
+            own.arrival(world.packet(readings, 1)),
+            own.arrival(fine, world.TOPIC.replace("gw-01", "gw-02")),
+        ]
+    )
+    assert await world.rows(pool, "select value from reading order by ts") == [(99.0,), (500.0,)]
+    assert await letters(pool) == [("archived", world.COUNTER)] * 3
+    assert own.log == ["settled"] * 2
+    receipt = wire.Receipt.from_json((await own.published())[world.ACK])
+    assert receipt.committed == 1  # a refused reading spoils itself, not its envelope
+
+
+async def test_more_new_days_than_one_transaction_bears_are_stored_in_several(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partitions, "MOST_AT_ONCE", 3)
+    own = Bench(pool, await world.declare(pool))
+    day_us = 24 * 60 * world.MINUTE_US
+    readings = [
+        Reading(world.COUNTER, world.NOW_US - days * day_us, 100 - days) for days in range(20)
+    ]
+    await own.write(world.packet(readings, 1))
+    assert await world.rows(pool, "select count(*) from reading") == [(20,)]
+    assert await letters(pool) == []
+    assert own.log == ["settled"]
+    counters = own.writer.counters
+    assert (counters.messages, counters.readings, counters.new) == (1, 20, 20)
+
+
+async def test_holes_are_counted_as_they_open_and_close(pool: Pool) -> None:
+    own = Bench(pool, await world.declare(pool))
+    for sequence in (1, 5, 2, 3, 4):
+        await own.write(
+            world.packet(
+                world.counts(sequence, 1, start_us=world.NOW_US - sequence * 1_000_000), sequence
+            )
+        )
+    assert own.writer.gaps.report() == "missed=3 closed=3 lost=0"
+
+
+async def test_two_words_on_a_bad_count_are_one_fact(pool: Pool) -> None:
+    own = Bench(pool, await world.declare(pool))
+    await own.write(world.packet([Reading(world.COUNTER, world.NOW_US, None, Quality.BAD)], 1))
+    by_hand = world.reading(None, quality="bad", measured_at=world.NOW.isoformat())
+    await own.write(world.by_hand([by_hand]), world.by_hand([{**by_hand, "value": 7}]))
+    assert await world.rows(pool, "select value::text, quality from reading") == [("NaN", 2)]
+    assert await letters(pool) == []
+    assert (own.writer.counters.new, own.writer.counters.same) == (1, 2)
+
+
+async def test_a_copy_of_what_another_worker_reads_is_acknowledged_and_left_to_it(
+    pool: Pool,
+) -> None:
+    """Else one such message would hold up the worker for ever: it may not write it."""
+    declared = await world.declare(pool)
+    own = Bench(pool, declared)
+    hooks = Hooks(reads=lambda site: site == "gh-al")
+    writer = Writer(pool, NoSource(), own.receipts, lambda: declared, lambda: world.NOW, hooks)
+    foreign = "danhao/v1/qh-fa/gw-01/readings"
+    theirs = own.arrival(world.packet(world.counts(1, 1), 1), foreign)
+    await writer.write([theirs])
+    await writer.write([theirs, own.arrival(world.packet(world.counts(1, 1), 1))])
+    assert own.log == ["settled"] * 3
+    assert (writer.counters.strays, writer.counters.new) == (2, 1)
+    assert await letters(pool) == []
+    assert [*await own.published()] == [world.ACK]

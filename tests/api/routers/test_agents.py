@@ -29,6 +29,8 @@ async def test_an_agent_shows_its_own_word_and_how_far_it_is_durable(
         "last_seen_at": "2026-11-21T04:00:00Z",
         "committed": 1234,
         "missing": 3,
+        "missing_ranges": [[1201, 1203]],
+        "missing_since": "2026-11-21T04:00:00Z",
         "lost": 0,
     }
     assert (second["agent"], second["state"], second["last_seen_at"]) == (

@@ -71,7 +71,7 @@ async def test_a_unit_that_nobody_computed_yet_has_an_item_with_nulls(
     client: httpx.AsyncClient, tokens: dict[str, str], pool: Pool
 ) -> None:
     async with pool.connection() as connection:
-        await connection.execute("delete from result")
+        await connection.execute("truncate result")
     (furnace,) = await _units(client, tokens["regulator"])
     (month,) = furnace["current"]
     assert month["energy"]["value"] is None
