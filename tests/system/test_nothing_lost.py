@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import operator
 import os
 import random
@@ -16,7 +15,7 @@ import pytest
 from core import wire
 from core.clock import to_us, utc_now
 from core.wire_pb2 import Envelope
-from edge import outboxfile
+from edge import outboxstate
 from simulators import process
 from tests.fixtures.service import Service, data_directory, wait_until
 from tests.system.test_up import descendants
@@ -63,11 +62,9 @@ def recent(service: Service) -> int:
 
 def written(outbox: Path) -> set[tuple[str, int]]:
     """Return (point, instant) of every reading that the outbox holds."""
-    with contextlib.closing(outboxfile.open_to_read(outbox)) as file:
-        bodies = [row[0] for row in file.execute("select body from envelope")]
     return {
         (point, measured_us)
-        for body in bodies
+        for _, body in outboxstate.bodies(outbox)
         for point, measured_us, _, _ in wire.rows(Envelope.FromString(body))
     }
 

@@ -1,0 +1,1 @@
+"""Promises of the whole path under seeded faults, in one process (deploy/faultworld)."""
