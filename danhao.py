@@ -25,10 +25,12 @@ WRONG_USE: Final = 2
 COMMANDS: Final = (
     ("up", "deploy.commands", "run everything on this machine; --demo adds simulated plants"),
     ("edge", "edge.commands", "the agent on a gateway: run, check, outbox"),
+    ("keys", "edge.keys", "signing keys of agents: agent, show"),
     ("ingest", "ingest.commands", "the write side: run, dead-letters"),
+    ("recompute", "ingest.recompute", "slots and results again; what differs is a defect"),
     ("api", "api.commands", "the read side: run, openapi"),
     ("token", "api.commands", "bearer tokens: create"),
-    ("db", "store.commands", "the database: migrate, status"),
+    ("db", "store.commands", "the database: migrate, status, backup, restore, archive"),
     ("plant", "store.commands", "what is declared: apply, check, show"),
     ("limits", "deploy.catalogue", "the catalogue of limits: list, show, check"),
     ("simulate", "simulators.commands", "stand-ins: plant, meter, replay, regulator"),
