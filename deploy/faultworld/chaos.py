@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from deploy.faultworld.world import World
 
 BROKER_DOWN_S: Final = 15.0
-FROZEN_S: Final = (2.0, 50.0)  # either side of a lease
 MOST_BACKFILL: Final = 8
 
 
@@ -140,7 +139,7 @@ async def _freeze(world: World, draws: Random) -> str | None:
     worker = draws.choice(world.workers)
     if worker.life is None or not worker.up():
         return None
-    seconds = draws.uniform(*FROZEN_S)
+    seconds = draws.uniform(*ledger.FROZEN_S)
     worker.life.freeze(seconds)
     return f"{worker.name} for {seconds:.1f} s"
 

@@ -39,6 +39,7 @@ RV = TypeVar("RV")
 MOST_CONNECTIONS: Final = 12  # two workers, each a writer, a calculator and who tells receipts
 LOCK_MS: Final = 5
 OUT_S: Final = 20.0
+FROZEN_S: Final = (2.0, 50.0)  # either side of a lease
 _SLOW_S: Final = 3.0
 _ANSWER_S: Final = 0.004
 _PAUSES: Final = 0.3  # of all statements let others run meanwhile
@@ -151,6 +152,9 @@ class Ledger:
             await process.thawed()
         elif draws.random() < _PAUSES:
             await asyncio.sleep(draws.random() * _ANSWER_S)
+            await process.thawed()
+        if used.committing and schedule.hit(Kind.INGEST_STALLED_IN_WRITE, process.name):
+            process.freeze(draws.uniform(*FROZEN_S))
             await process.thawed()
         if schedule.hit(Kind.INGEST_KILLED_IN_WRITE, f"{process.name} before a statement"):
             used.reset()

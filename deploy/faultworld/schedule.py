@@ -41,6 +41,7 @@ class Kind(StrEnum):
     INGEST_KILLED = "ingest_killed"
     INGEST_KILLED_IN_WRITE = "ingest_killed_in_write"
     INGEST_STALLED = "ingest_stalled"
+    INGEST_STALLED_IN_WRITE = "ingest_stalled_in_write"
     STATEMENT_FAILED = "statement_failed"
     STATEMENT_SLOW = "statement_slow"
     COMMIT_FAILED = "commit_failed"
@@ -60,6 +61,7 @@ ODDS: Final = {
     Kind.DISK_FULL: 0.05,
     Kind.DISK_ERROR: 0.03,
     Kind.INGEST_KILLED_IN_WRITE: 0.02,
+    Kind.INGEST_STALLED_IN_WRITE: 0.015,
     Kind.STATEMENT_FAILED: 0.02,
     Kind.STATEMENT_SLOW: 0.05,
     Kind.COMMIT_FAILED: 0.05,

@@ -128,9 +128,9 @@ def test_a_worker_that_nobody_fences_is_found(
     # Both guards are gone: the fence, and the end of what a worker taken for dead has open.
     monkeypatch.setattr(leases.Leases, "fence", open_door)
     monkeypatch.setattr(Ledger, "drop", lambda _self, _process: None)
-    monkeypatch.setitem(schedule.EVERY_S, Kind.INGEST_STALLED, 5.0)
-    monkeypatch.setitem(schedule.ODDS, Kind.STATEMENT_SLOW, 0.2)
-    assert found(simulation, {Kind.INGEST_STALLED, Kind.STATEMENT_SLOW}, "the oracle says")
+    monkeypatch.setitem(schedule.ODDS, Kind.INGEST_STALLED_IN_WRITE, 0.1)
+    kinds = {Kind.INGEST_STALLED_IN_WRITE, Kind.MESSAGE_DELAYED, Kind.BACKFILL}
+    assert found(simulation, kinds, "the oracle says")
 
 
 def test_an_outbox_that_deletes_when_the_broker_confirms_is_found(
