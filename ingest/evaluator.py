@@ -55,6 +55,7 @@ class Evaluator:
         self._clock = clock
         self._alerting = alerting or Alerting()
         self._basis = Basis()
+        self._told = float("-inf")  # when the live stream was told last, of the monotonic clock
         self._left = False  # whether units wait that the last pass did not reach
         self.results_written = 0
 
@@ -64,21 +65,27 @@ class Evaluator:
         A pass is followed by a pause of SHARE times its length: figures never take more than a
         fifth of the time.
         """
-        since_refresh, told = REFRESH_S, float("-inf")
+        refreshed = float("-inf")
         while True:
             began = time.monotonic()
-            if since_refresh >= REFRESH_S and not self._left:
-                since_refresh = 0.0
+            if began - refreshed >= REFRESH_S and not self._left:
+                refreshed = began
                 await self.refresh()
             await self.step()
-            ended = time.monotonic()
-            took = ended - began
-            pause = SHARE * took if self._left else max(PAUSE_S, SHARE * took)
-            if ended - told >= PAUSE_S or not self._left:
-                told = ended
+            pause = SHARE * (time.monotonic() - began)
+            await self._rest(pause if self._left else max(PAUSE_S, pause))
+
+    async def _rest(self, pause_s: float) -> None:
+        """Pause, and tell the live stream once in PAUSE_S that there may be something new."""
+        ends = time.monotonic() + pause_s
+        while True:
+            now = time.monotonic()
+            if now - self._told >= PAUSE_S:
+                self._told = now
                 await self.notify()
-            since_refresh += took + pause
-            await asyncio.sleep(pause)
+            if now >= ends:
+                return
+            await asyncio.sleep(min(ends - now, PAUSE_S))
 
     async def step(self) -> int:
         """Evaluate the oldest touched marks; return how many marks were settled.

@@ -16,7 +16,7 @@ STEPS = (
     ("lint", ["-m", "ruff", "check", "."]),
     ("types", ["-m", "mypy"]),
     ("imports", ["-c", "import sys; from importlinter.cli import lint_imports_command as c; c()"]),
-    ("tests", ["-m", "pytest", "-q"]),
+    ("tests", ["-m", "pytest", "-q", "-n", "auto", "--maxprocesses", "4"]),
 )
 
 

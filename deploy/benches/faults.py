@@ -101,9 +101,13 @@ def run(first: int, count: int) -> Totals:
     bar = Bar("schedules", count)
     with _server() as (url, folder), ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         waiting = [pool.submit(chunk, url, folder, *each) for each in chunks]
-        for done in as_completed(waiting):
-            totals.add(done.result())
-            bar.show(totals.schedules)
+        try:
+            for done in as_completed(waiting):
+                totals.add(done.result())
+                bar.show(totals.schedules)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C need not wait for thousands
+            raise
     bar.close()
     return totals
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from deploy.faultworld.world import Simulation
 
-MOST_SEEDS = 40
+MOST_SEEDS = 60
 
 
 def found(simulation: Simulation, kinds: set[Kind], what: str) -> int:
