@@ -36,8 +36,8 @@ REFRESH_S: Final = 15.0  # how often open periods are computed without new data
 PAUSE_S: Final = 1.0  # between passes at least, so that NOTIFY comes at most once a second
 YEAR_US: Final = 366 * 86_400_000_000
 MOST_UNITS: Final = 10  # of one pass: while figures are computed, readings of this process wait
-SHARE: Final = 4.0  # a pass is followed by a pause of so many times its length
-MOST_TOGETHER: Final = 2_000  # periods computed with one question: some ten MB of figures
+SHARE: Final = 4.0  # a pass that leaves units waiting is followed by so many times its length
+MOST_TOGETHER: Final = 200  # periods computed with one question: nothing else runs meanwhile
 
 
 class Evaluator:
@@ -55,15 +55,14 @@ class Evaluator:
         self._clock = clock
         self._alerting = alerting or Alerting()
         self._basis = Basis()
-        self._told = float("-inf")  # when the live stream was told last, of the monotonic clock
         self._left = False  # whether units wait that the last pass did not reach
         self.results_written = 0
 
     async def run(self) -> None:
         """Evaluate for ever: what was touched once a second, what is open every REFRESH_S.
 
-        A pass is followed by a pause of SHARE times its length: figures never take more than a
-        fifth of the time.
+        With more units than one pass takes, each is followed by a pause of SHARE times its length:
+        figures of very many units leave four fifths of the time to readings.
         """
         refreshed = float("-inf")
         while True:
@@ -72,20 +71,14 @@ class Evaluator:
                 refreshed = began
                 await self.refresh()
             await self.step()
-            pause = SHARE * (time.monotonic() - began)
-            await self._rest(pause if self._left else max(PAUSE_S, pause))
+            took = time.monotonic() - began
+            await asyncio.sleep(SHARE * took if self._left else max(PAUSE_S, took))
 
-    async def _rest(self, pause_s: float) -> None:
-        """Pause, and tell the live stream once in PAUSE_S that there may be something new."""
-        ends = time.monotonic() + pause_s
+    async def announce(self) -> None:
+        """Tell the live stream once in PAUSE_S, for ever, whatever evaluation does meanwhile."""
         while True:
-            now = time.monotonic()
-            if now - self._told >= PAUSE_S:
-                self._told = now
-                await self.notify()
-            if now >= ends:
-                return
-            await asyncio.sleep(min(ends - now, PAUSE_S))
+            await self.notify()
+            await asyncio.sleep(PAUSE_S)
 
     async def step(self) -> int:
         """Evaluate the oldest touched marks; return how many marks were settled.

@@ -135,6 +135,7 @@ class Round:
         notifiers = [Notifier(self._pool, each, self._clock) for each in self._settings.channels]
         return [
             self._again("evaluator", evaluator.run),
+            self._again("announcements", evaluator.announce),
             self._again("policies", self._run_policies),
             *(
                 self._again(f"channel {channel.name}", notifier.run)

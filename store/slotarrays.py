@@ -9,7 +9,7 @@ import numpy as np
 
 from core.clock import from_us
 from core.intensity import PeriodEnergy
-from core.periods import SLOT_US
+from core.openslots import SlotRows
 from store import arrays
 
 if TYPE_CHECKING:
@@ -47,15 +47,14 @@ class SlotArrays:
     @classmethod
     def computed(cls, begin_us: int, figures: Figures) -> SlotArrays:
         """Return the slots that the pure function gave for slots from `begin_us` on."""
-        told = np.flatnonzero((figures.booked_us > 0) | (figures.flags > 0))
-        known = figures.booked_us[told] > 0
+        rows = SlotRows.of_point(0, begin_us, figures)
         return cls(
-            begin_us + told.astype(np.int64) * SLOT_US,
-            np.where(known, figures.energy_e6[told], 0),
-            known,
-            figures.estimated_e6[told],
-            figures.measured_us[told],
-            figures.flags[told],
+            rows.start_us,
+            rows.energy_e6,
+            rows.known,
+            rows.estimated_e6,
+            rows.measured_us,
+            rows.flags,
         )
 
     @classmethod
