@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FLUSH_S: Final = 0.5  # of what points show now
+FLUSH_SHARE: Final = 4.0  # a flush is followed by a pause of so many times its length
+MOST_FLUSH_S: Final = 10.0
 REPORT_S: Final = 60.0
 MOST_BACK_OFF_S: Final = 30.0
 OUT: Final = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, Retryable)
@@ -193,17 +195,22 @@ class Round:
         return np.isin(rows.point_id, mine)
 
     async def _flush(self) -> None:
+        pause_s = FLUSH_S
         while True:
-            await asyncio.sleep(FLUSH_S)
+            await asyncio.sleep(pause_s)
             rows, rate_kw = self._latest.drain()
+            pause_s = FLUSH_S
             if not len(rows):
                 continue
+            began = time.monotonic()
             try:
                 async with self._pool.connection() as link:
                     await readings.write_latest(link, rows, rate_kw)
             except BaseException:
                 self._latest.again(rows)
                 raise
+            # What very many points show now is worth less than their readings.
+            pause_s = min(max(FLUSH_S, FLUSH_SHARE * (time.monotonic() - began)), MOST_FLUSH_S)
 
     async def _run_policies(self) -> None:
         while True:
