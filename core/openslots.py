@@ -4,7 +4,7 @@ A live meter rises step by step; then the energy of its open slot grows by C(now
 only the step across a slot's edge needs interpolation. That is done here for all points of a batch
 together. Whatever else a reading may be (a fall, a gap, a decimal, a late or doubtful value, a
 declared change) makes its point "not plain": the caller computes it by `core.energy` from the
-readings themselves, and hands it back with `adopt`. Promise: the figures of plain points are those
+readings themselves and gives it back by `restore`. Promise: the figures of plain points are those
 that `core.energy.figures` gives for the same readings, to the last digit.
 """
 
@@ -160,26 +160,6 @@ class OpenSlots:
         self._state.dirty[:] = False
         self._closed.clear()
         self._fresh.clear()
-
-    def adopt(
-        self,
-        point: Point,
-        point_id: int,
-        last: tuple[int, float],
-        figures: Figures | None,
-        row: int,
-    ) -> bool:
-        """Take over a point whose open slot is `figures` row, up to its last used reading.
-
-        `last` is that reading's (instant, value); without figures the slot is empty yet. Returns
-        whether the point can be plain at all.
-        """
-        if figures is None:
-            return self.restore(point, point_id, last, (None, 0, 0, 0))
-        told = int(figures.energy_e6[row]) if figures.booked_us[row] > 0 else None
-        estimated, measured = int(figures.estimated_e6[row]), int(figures.measured_us[row])
-        slot = (told, estimated, measured, int(figures.flags[row]))
-        return self.restore(point, point_id, last, slot)
 
     def restore(
         self,

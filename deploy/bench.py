@@ -26,6 +26,7 @@ BENCHES: Final = {
     "store.vs_copy": "deploy.benches.store",
     "store.vs_on_conflict": "deploy.benches.store",
     "ingest.two_writers": "deploy.benches.store",
+    "ingest.vs_store": "deploy.benches.road",
     "ingest.sustained": "deploy.benches.sustained",
     "ingest.rss_growth_mb": "deploy.benches.sustained",
     "faults.lost": "deploy.benches.faults",

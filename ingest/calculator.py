@@ -93,11 +93,6 @@ class Calculator:
         """Return how often slots were computed from the store."""
         return self._windows.store_reads
 
-    @property
-    def plain_readings(self) -> int:
-        """Return how many readings were added to open slots without looking at others."""
-        return self._open.taken
-
     async def start(self, connection: AsyncConnection[Any]) -> None:
         """Take over live counters from their newest readings and stored open slots.
 
@@ -177,7 +172,7 @@ class Calculator:
                     units |= await self._compute(connection, by_id, part)
                     await self._commit(connection, units)
                     del todo[:MOST_REACHES]
-                await slots.touch(connection, left, elsewhere=True)
+                await slots.touch(connection, left)
                 await slots.settle(connection, [mark.id for mark in marks])
                 await self._commit(connection, units)
             except BaseException:

@@ -204,7 +204,6 @@ async def _admit(
             (metered.ts_us + 1).tolist(),
             strict=True,
         ),
-        elsewhere=True,
     )
     return await _outcome(connection, batch, done, now)
 

@@ -243,7 +243,6 @@ async def put_right(
     await slots.touch(
         link,
         [(ids[each.point], each.start_us, each.start_us + periods.SLOT_US) for each in wrong],
-        elsewhere=True,
     )
     at = now()
     rests_on = await basis.of_plant(link, plant, at)

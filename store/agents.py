@@ -9,15 +9,13 @@ from core.progress import Progress, Spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime, timedelta
-    from uuid import UUID
+    from datetime import datetime
 
     from psycopg import AsyncConnection
     from psycopg.types.multirange import Multirange
 
     from core.wire import Status
 
-EVERY: Final = "*"  # site and agent of the lease on all agents
 MOST_EPOCHS: Final = 100_000  # read back on a connect: one an agent
 
 _LAST: Final = 2**63 - 1
@@ -112,38 +110,6 @@ async def report(
             status.oldest_at, status.clock_offset_ms, seen_at,
         ),
     )  # fmt: skip
-
-
-async def lease(connection: AsyncConnection[Any], worker: UUID, life: timedelta) -> bool:
-    """Take or renew the lease on all agents; False while another worker holds it.
-
-    The server's clock alone decides, so clocks of workers need not agree.
-    """
-    cursor = await connection.execute(
-        "insert into agent_lease (site, agent, worker, expires_at) values (%s, %s, %s, now() + %s)"
-        " on conflict (site, agent) do update set worker = excluded.worker,"
-        " expires_at = excluded.expires_at"
-        " where agent_lease.worker = excluded.worker or agent_lease.expires_at < now()"
-        " returning worker",
-        (EVERY, EVERY, worker, life),
-    )
-    return await cursor.fetchone() is not None
-
-
-async def holds(connection: AsyncConnection[Any], worker: UUID) -> bool:
-    """Tell whether the worker still has the lease; nobody takes it before this transaction ends.
-
-    Asked right before a commit: a worker that was frozen past its lease must change nothing.
-    """
-    cursor = await connection.execute(
-        "select 1 from agent_lease where worker = %s for share", (worker,)
-    )
-    return await cursor.fetchone() is not None
-
-
-async def release(connection: AsyncConnection[Any], worker: UUID) -> None:
-    """Give the lease back, so that the next worker need not wait for its end."""
-    await connection.execute("delete from agent_lease where worker = %s", (worker,))
 
 
 _PROGRESS: Final = "site, agent, epoch, committed, missing, lost, oldest"

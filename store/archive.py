@@ -247,9 +247,7 @@ async def mark(
         for point, (low, high) in touched.items()
         if point in metered
     ]
-    await slots.touch(
-        connection, [(p, low, high) for p, low, high in spans if low < high], elsewhere=True
-    )
+    await slots.touch(connection, [(p, low, high) for p, low, high in spans if low < high])
 
 
 async def _bring_back(

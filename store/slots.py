@@ -32,16 +32,12 @@ _US: Final = "(extract(epoch from {}) * 1000000)::bigint"
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """Readings of [from, until) of points were committed and their slots are not computed yet.
-
-    `elsewhere`: they did not come through the worker that computes, so its memory lacks them.
-    """
+    """Readings of [from, until) of points were committed and their slots are not computed yet."""
 
     id: int
     from_us: int
     until_us: int
     points: Int64s
-    elsewhere: bool = False
 
 
 async def touched(connection: AsyncConnection[Any]) -> list[Touched]:
@@ -49,28 +45,22 @@ async def touched(connection: AsyncConnection[Any]) -> list[Touched]:
     cursor = arrays.read_columns(connection.cursor())
     await cursor.execute(
         f"select touched_id, {_US.format('from_ts')}, {_US.format('until_ts')}, first_points,"  # noqa: S608 - constants only
-        " last_points, elsewhere from touched order by touched_id limit %s",
+        " last_points from touched order by touched_id limit %s",
         (MOST_MARKS,),
         binary=True,
     )
     return [
-        Touched(number, low, high, _unpacked(first, last), elsewhere)
-        for number, low, high, first, last, elsewhere in await cursor.fetchall()
+        Touched(number, low, high, _unpacked(first, last))
+        for number, low, high, first, last in await cursor.fetchall()
     ]
 
 
 async def touch(
-    connection: AsyncConnection[Any],
-    spans: Iterable[tuple[int, int, int]],
-    *,
-    elsewhere: bool = False,
+    connection: AsyncConnection[Any], spans: Iterable[tuple[int, int, int]]
 ) -> list[int]:
-    """Mark spans (point id, from, until in microseconds) as not computed; return the marks' ids.
-
-    `elsewhere` is for readings that were stored past the workers: replayed, or from an archive.
-    """
+    """Mark spans (point id, from, until in microseconds) as not computed; return the marks' ids."""
     rows = np.array([*spans], np.int64).reshape(-1, 3)
-    return await _mark(connection, rows[:, 0], rows[:, 1], rows[:, 2], elsewhere=elsewhere)
+    return await _mark(connection, rows[:, 0], rows[:, 1], rows[:, 2])
 
 
 async def touch_rows(connection: AsyncConnection[Any], new: Rows, gives_energy: Bools) -> list[int]:
@@ -82,7 +72,7 @@ async def touch_rows(connection: AsyncConnection[Any], new: Rows, gives_energy: 
     last = np.append(first[1:], len(rows)) - 1
     low_us = rows.ts_us[first] // SLOT_US * SLOT_US
     high_us = rows.ts_us[last] // SLOT_US * SLOT_US + SLOT_US
-    return await _mark(connection, rows.point_id[first], low_us, high_us, elsewhere=False)
+    return await _mark(connection, rows.point_id[first], low_us, high_us)
 
 
 async def _mark(
@@ -90,8 +80,6 @@ async def _mark(
     point_id: Int64s,
     low_us: Int64s,
     high_us: Int64s,
-    *,
-    elsewhere: bool,
 ) -> list[int]:
     if not len(point_id):
         return []
@@ -108,9 +96,9 @@ async def _mark(
     for (low, high), numbers in zip(spans, groups, strict=True):
         first, last = _packed(numbers)
         cursor = await connection.execute(
-            "insert into touched (from_ts, until_ts, first_points, last_points, elsewhere)"
-            " values (%s, %s, %s, %s, %s) returning touched_id",
-            (from_us(low), from_us(high), arrays.Int4s(first), arrays.Int4s(last), elsewhere),
+            "insert into touched (from_ts, until_ts, first_points, last_points)"
+            " values (%s, %s, %s, %s) returning touched_id",
+            (from_us(low), from_us(high), arrays.Int4s(first), arrays.Int4s(last)),
         )
         row = await cursor.fetchone()
         assert row is not None, "an insert returns its row"  # noqa: S101 - a belief

@@ -12,7 +12,6 @@ import logging
 import os
 import shutil
 import sys
-import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ import psycopg
 from psycopg import conninfo
 
 from core.errors import Misconfigured
-from deploy import parentdeath, postgres
+from deploy.benches import servers
 from deploy.benches.measured import Measured
 from deploy.faultworld.report import Totals
 from deploy.faultworld.world import Simulation
@@ -133,19 +132,7 @@ def chunk(url: str, folder: str, first: int, count: int) -> Totals:
 def _server() -> Iterator[tuple[str, str]]:
     """Yield a server's address and a folder, in memory where the machine has such a place."""
     roomy = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES
-    place = str(_MEMORY) if roomy else None
-    folder = Path(tempfile.mkdtemp(prefix="danhao-faults-", dir=place))
-    folder.chmod(0o711)  # root's server runs as another account and must pass through
-    try:
-        server = postgres.EmbeddedPostgres(
-            folder / "postgres",
-            parentdeath.unprivileged_user(),
-            settings=_SETTINGS,
-            system_folder=folder / "system",
-        )
-        with server.running() as url:
-            work = folder / "work"
-            work.mkdir(mode=0o700)
-            yield url, str(work)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with servers.embedded(_SETTINGS, Path(_MEMORY) if roomy else None) as (url, folder):
+        work = folder / "work"
+        work.mkdir(mode=0o700)
+        yield url, str(work)

@@ -20,6 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from core.wire_pb2 import Envelope, Packet
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from multiprocessing.connection import Connection
 
 MOST_ROWS: Final = 500
@@ -88,6 +89,25 @@ class Sent:
     lags_s: list[float] = field(default_factory=list)
 
 
+def envelope(
+    agent: str, sequence: int, at_us: int, names: Sequence[str], counts: Sequence[int]
+) -> bytes:
+    """Return an envelope of one instant, as our agent sends it."""
+    columns = Envelope(
+        agent=agent,
+        epoch=EPOCH,
+        sequence=sequence,
+        sent_us=at_us,
+        oldest=1,
+        points=names,
+        point=range(len(counts)),
+        base_us=at_us,
+        dt_us=[0] * len(counts),
+        count=counts,
+    )
+    return Packet(envelope=columns.SerializeToString()).SerializeToString()
+
+
 class _Agents:
     """All agents over one connection; their receipts tell how far the store is."""
 
@@ -118,21 +138,11 @@ class _Agents:
             for part in range(per_second):
                 rows = slice(part * MOST_ROWS, (part + 1) * MOST_ROWS)
                 shown = counts[rows]
-                envelope = Envelope(
-                    agent=f"gw-{agent}",
-                    epoch=EPOCH,
-                    sequence=second * per_second + part + 1,
-                    sent_us=self._load.start_us + second * SECOND_US,
-                    oldest=1,
-                    points=names[rows],
-                    point=range(len(shown)),
-                    base_us=self._load.start_us + second * SECOND_US,
-                    dt_us=[0] * len(shown),
-                    count=shown,
-                )
-                payload = Packet(envelope=envelope.SerializeToString()).SerializeToString()
+                sequence = second * per_second + part + 1
+                at_us = self._load.start_us + second * SECOND_US
+                payload = envelope(f"gw-{agent}", sequence, at_us, names[rows], shown)
                 with self._guard:
-                    self._sent_at[topic, envelope.sequence] = time.monotonic()
+                    self._sent_at[topic, sequence] = time.monotonic()
                 self._client.publish(topic, payload, qos=1)
                 self.sent.envelopes += 1
 

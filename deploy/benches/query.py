@@ -8,14 +8,11 @@ readings behind the same month; calls alternate, so that a busy machine slows bo
 from __future__ import annotations
 
 import asyncio
-import shutil
 import statistics
-import tempfile
 import time
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
@@ -30,7 +27,7 @@ from core import plant as plants
 from core.clock import from_us, to_us
 from core.openslots import SlotRows
 from core.periods import SLOT_US, Period
-from deploy import parentdeath, postgres
+from deploy.benches import servers
 from deploy.benches.measured import Measured
 from ingest.evaluator import Evaluator
 from simulators.progress import Bar
@@ -52,7 +49,7 @@ from store.readings import Rows, Watermarks
 from store.versions import Figure
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from psycopg import AsyncConnection
 
@@ -103,25 +100,9 @@ YEAR: Final = (
 
 def measure() -> list[Measured]:
     """Fill three stores and ask them."""
-    with _server() as url:
+    # Filling is not measured, only reading.
+    with servers.embedded({"fsync": "off"}) as (url, _):
         return asyncio.run(_measure(url))
-
-
-@contextmanager
-def _server() -> Iterator[str]:
-    folder = Path(tempfile.mkdtemp(prefix="danhao-bench-"))
-    folder.chmod(0o711)  # root's server runs as another account and must pass through
-    try:
-        server = postgres.EmbeddedPostgres(
-            folder / "postgres",
-            parentdeath.unprivileged_user(),
-            settings={"fsync": "off"},  # of filling; only reading is measured
-            system_folder=folder / "system",
-        )
-        with server.running() as url:
-            yield url
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _measure(url: str) -> list[Measured]:

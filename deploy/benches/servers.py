@@ -25,7 +25,7 @@ from deploy import parentdeath, postgres
 from store import migrate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 VARIABLE: Final = "DANHAO_BENCH_DATABASE_URL"
 START_S: Final = 20.0
@@ -51,15 +51,27 @@ def database() -> Iterator[str]:
         with _database_on(given) as url:
             yield url
         return
-    folder = Path(tempfile.mkdtemp(prefix="danhao-bench-"))
+    with embedded() as (url, _):
+        migrate.migrate(url)
+        yield url
+
+
+@contextmanager
+def embedded(
+    settings: Mapping[str, str] | None = None, place: Path | None = None
+) -> Iterator[tuple[str, Path]]:
+    """Yield the address of an embedded server of the bench's own and its folder, below `place`."""
+    folder = Path(tempfile.mkdtemp(prefix="danhao-bench-", dir=place))
     folder.chmod(0o711)  # root's server runs as another account and must pass through
     try:
         server = postgres.EmbeddedPostgres(
-            folder / "postgres", parentdeath.unprivileged_user(), system_folder=folder / "system"
+            folder / "postgres",
+            parentdeath.unprivileged_user(),
+            settings=settings,
+            system_folder=folder / "system",
         )
         with server.running() as url:
-            migrate.migrate(url)
-            yield url
+            yield url, folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

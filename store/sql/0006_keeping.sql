@@ -25,8 +25,5 @@ create table dead_letter_removed (        -- letters that made room for newer on
     last_at timestamptz not null
 );
 
-alter table touched
-    add column elsewhere bool not null default false, -- readings that came past the workers: their
-                                          -- memory must not be asked for this span
-    add column marked_at timestamptz not null default now();
+alter table touched add column marked_at timestamptz not null default now();
 alter table touched_unit add column marked_at timestamptz not null default now();

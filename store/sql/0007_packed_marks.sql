@@ -8,11 +8,9 @@ create table touched (                    -- spans whose slots must be computed;
     until_ts timestamptz not null,        -- half-open
     first_points int4[] not null,         -- runs of points: first_points[i] to last_points[i]
     last_points int4[] not null,
-    elsewhere bool not null default false, -- readings that came past the workers: their memory must
-                                          -- not be asked for this span
     marked_at timestamptz not null default now()
 );
-insert into touched (from_ts, until_ts, first_points, last_points, elsewhere, marked_at)
-    select from_ts, until_ts, array[point_id], array[point_id], elsewhere, marked_at
+insert into touched (from_ts, until_ts, first_points, last_points, marked_at)
+    select from_ts, until_ts, array[point_id], array[point_id], marked_at
     from touched_before order by touched_id;
 drop table touched_before;

@@ -116,8 +116,8 @@ class Caller:
         used = [row for row in sorted(self.seen[number]) if row[3] != Quality.BAD]
         if adopt and used:
             at_us, value = used[-1][1], used[-1][2]
-            row = (at_us - first) // SLOT_US
-            self.open.adopt(self.points[number], number, (at_us, value), found, row)
+            held = self.slots.get((number, at_us // SLOT_US * SLOT_US), (None, 0, 0, 0))
+            self.open.restore(self.points[number], number, (at_us, value), held)
 
     def expected(self) -> dict[tuple[int, int], Slot]:
         whole = Caller(self.points)

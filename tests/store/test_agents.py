@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
-from uuid import UUID, uuid4
 
 from core import wire
 from core.progress import Progress
@@ -57,30 +55,6 @@ async def test_the_last_status_to_arrive_counts_even_a_will_written_long_before(
         await agents.report(connection, "gh-al", "gw-01", will, NOW)
         cursor = await connection.execute("select state, at, depth, oldest_at from agent_status")
         assert await cursor.fetchall() == [("offline", will.at, 0, None)]
-
-
-async def test_one_worker_at_a_time_has_the_lease(pool: Pool) -> None:
-    one, other, life = uuid4(), uuid4(), timedelta(seconds=60)
-    async with pool.connection() as connection:
-        assert await agents.lease(connection, one, life)
-        assert await agents.lease(connection, one, life)
-        assert not await agents.lease(connection, other, life)
-        await agents.release(connection, other)  # not his to give back
-        assert not await agents.lease(connection, other, life)
-        await agents.release(connection, one)
-        assert await agents.lease(connection, other, life)
-
-
-async def test_a_lease_that_ran_out_goes_to_whoever_asks_first(pool: Pool) -> None:
-    one, others = uuid4(), [uuid4() for _ in range(4)]
-
-    async def ask(worker: UUID) -> bool:
-        async with pool.connection() as connection:
-            return await agents.lease(connection, worker, timedelta(seconds=60))
-
-    async with pool.connection() as connection:
-        assert await agents.lease(connection, one, timedelta(seconds=-1))
-    assert sum(await asyncio.gather(*map(ask, others))) == 1
 
 
 async def test_since_when_sequences_are_missing_is_kept_until_none_is(pool: Pool) -> None:

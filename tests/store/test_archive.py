@@ -155,7 +155,7 @@ async def test_dropped_days_come_back_with_identical_readings_and_figures(
     assert repr(await ledger.all_rows(pool, ledger.READINGS)) == repr(readings)
     query = (
         "select sum(l - f + 1), min(from_ts), max(until_ts) from touched,"
-        " unnest(first_points, last_points) x(f, l) where elsewhere"
+        " unnest(first_points, last_points) x(f, l)"
     )
     [(points, low, high)] = await ledger.all_rows(pool, query)
     assert points == 3 * 3  # of each plant's three points that give energy
