@@ -29,7 +29,10 @@ POLL_S: Final = 1.0
 SILENT_POLL_S: Final = 3.0  # while notifications come they set the pace
 # A change number may be committed after a higher one: what the numbers missed is read again.
 REREAD_US: Final = 30_000_000
+# Digits of open figures move with every reading; a changed verdict or period is told at once.
+FIGURES_S: Final = 5.0
 BACK_OFF_S: Final = (1.0, 2.0, 5.0, 15.0)
+_OPEN: Final = ("current", "today")
 # Also a store that lacks its tables: it is migrated while this process waits.
 _OUT: Final = (psycopg.Error, PoolTimeout, TooManyRequests)
 log = logging.getLogger(__name__)
@@ -42,6 +45,7 @@ class Feed:
         self._shared = shared
         self._declared: Declared | None = None
         self._views: dict[str, View] = {}
+        self._figures_at: dict[str, float] = {}
         self._open: dict[str, list[Result]] = {}
         self._open_until_us: dict[str, int] = {}
         self._change = 0
@@ -109,10 +113,23 @@ class Feed:
         gone = self._views.keys() - views.keys()
         if gone:
             shared.hub.forget_units(set(gone))
+        views = {unit: self._paced(view, shared.ticks()) for unit, view in views.items()}
         changed = {unit: view for unit, view in views.items() if self._views.get(unit) != view}
         self._views = views
         shared.hub.publish(changed, shared.ticks())
         shared.hub.publish_alerts(raised, shared.ticks())
+
+    def _paced(self, view: View, now: float) -> View:
+        """Keep the figures told last, where only their digits moved since, and not long ago."""
+        unit = view["unit"]
+        told = self._views.get(unit)
+        if told is not None and _figures(view) == _figures(told):
+            return view
+        recent = now - self._figures_at.get(unit, float("-inf")) < FIGURES_S
+        if told is not None and recent and _outline(view) == _outline(told):
+            return view | {name: told[name] for name in _OPEN}
+        self._figures_at[unit] = now
+        return view
 
     async def _read_alerts(
         self, connection: AsyncConnection[Any], declared: Declared, now_us: int
@@ -165,3 +182,22 @@ class Feed:
 
     def _own(self, unit: str) -> Sequence[Result]:
         return self._open.get(unit, [])
+
+
+def _figures(view: View) -> list[Any]:
+    return [view[name] for name in _OPEN]
+
+
+def _outline(view: View) -> list[Any]:
+    """Return which periods a view shows and how they are judged, without their digits."""
+    return [
+        (
+            item["indicator"],
+            item["period_start"],
+            item["flags"],
+            item["intensity"] is None,
+            [(one["limit"], one["verdict"], one["lapsed"]) for one in item["verdicts"]],
+        )
+        for name in _OPEN
+        for item in view[name]
+    ]

@@ -1,8 +1,9 @@
 """Server-sent events: what changed is encoded once per scope and fanned out to bounded queues.
 
-A channel is one scope: its clients see the same units under one numbering `<epoch>-<seq>` without
-holes; its epoch is fresh in every process, so an id from before a restart is never trusted. A
-client whose queue is full loses it and gets `resync` instead (web.md 7).
+Of a unit that was told before only the members that changed are sent: a reading every second
+moves `live` alone. A channel is one scope: its clients see the same units under one numbering
+`<epoch>-<seq>` without holes; its epoch is fresh in every process, so an id from before a restart
+is never trusted. A client whose queue is full loses it and gets `resync` instead (web.md 7).
 """
 
 from __future__ import annotations
@@ -120,14 +121,17 @@ class Hub:
             self.wanted.clear()
 
     def publish(self, views: Mapping[str, View], now: float) -> None:
-        """Tell every channel of the changed units it sees, encoded once per channel."""
+        """Tell every channel what changed of the units it sees, encoded once per channel."""
         if not views:
             return
         self._counter += 1
+        changes: dict[str, View] = {}
         for unit, view in views.items():
+            told = self._changed.get(unit)
+            changes[unit] = view if told is None else _difference(view, told.view)
             self._changed[unit] = _Changed(self._counter, now, view)
         for channel in self._channels.values():
-            seen = [view for view in views.values() if channel.sees(view)]
+            seen = [changes[unit] for unit, view in views.items() if channel.sees(view)]
             if not seen:
                 continue
             channel.seq += 1
@@ -216,6 +220,14 @@ class Hub:
 
     def _count_clients(self) -> None:
         self._metrics.set("danhao_live_clients", self._clients)
+
+
+def _difference(view: View, told: View) -> View:
+    """Return the unit's members that were not told so; whole where another scope may see it now."""
+    if any(view[name] != told[name] for name in ("site", "jurisdiction")):
+        return view
+    changed = {name: value for name, value in view.items() if told.get(name) != value}
+    return {"unit": view["unit"], **changed}
 
 
 def _encode(event: str, data: Mapping[str, Any], event_id: str | None) -> bytes:

@@ -6,7 +6,7 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from api.feed import Feed
+from api.feed import FIGURES_S, Feed
 from core import plant
 from store import plants
 from tests.api import world
@@ -64,11 +64,52 @@ async def test_a_new_result_is_published_with_the_unit(
     async with pool.connection() as connection:
         await world.tap(connection, "tap-2", 10, world.NOW - timedelta(hours=1))
         await world.evaluate(connection, world.NOW)
-    clock.move(1)
+    clock.move(FIGURES_S)
     await feed.poll_once()
     ((_, items),) = _take(client)
     assert [item["unit"] for item in items] == [POTLINE]
     assert items[0]["current"][0]["output"]["value"] == "160"
+
+
+async def test_digits_of_open_figures_wait_but_are_never_forgotten(
+    app: FastAPI, pool: Pool, clock: world.Clock
+) -> None:
+    shared: Services = app.state.services
+    feed = Feed(shared)
+    client = shared.hub.join(ALL, None, shared.ticks())
+    await feed.poll_once()
+    _take(client)
+    told = []
+    async with pool.connection() as connection:
+        await world.tap(connection, "tap-2", 1, world.NOW - timedelta(hours=1))
+        await world.evaluate(connection, world.NOW)
+    clock.move(1)
+    await feed.poll_once()
+    assert _take(client)[0][1][0]["today"]  # the day got its first figure: told at once
+    async with pool.connection() as connection:
+        await world.tap(connection, "tap-3", 1, world.NOW - timedelta(hours=1))
+        await world.evaluate(connection, world.NOW)
+    for _second in range(6):
+        clock.move(1)
+        await feed.poll_once()
+        told.append([sorted(item) for _, items in _take(client) for item in items])
+    assert told == [[], [], [], [], [["current", "today", "unit"]], []]
+
+
+async def test_a_reading_is_told_without_the_figures(
+    app: FastAPI, pool: Pool, clock: world.Clock
+) -> None:
+    shared: Services = app.state.services
+    feed = Feed(shared)
+    client = shared.hub.join(ALL, None, shared.ticks())
+    await feed.poll_once()
+    _take(client)
+    async with pool.connection() as connection:
+        await connection.execute("update point_latest set rate_kw = 7, ts = %s", (clock.now,))
+    clock.move(1)
+    await feed.poll_once()
+    ((_, items),) = _take(client)
+    assert [sorted(item) for item in items] == [["live", "unit"]]
 
 
 async def test_the_month_turns_without_any_new_result(app: FastAPI, clock: world.Clock) -> None:

@@ -60,6 +60,26 @@ def test_what_another_scope_hears_makes_no_hole_in_the_numbers() -> None:
     assert numbers == [0, 1]
 
 
+def test_of_a_unit_told_before_only_what_changed_is_sent() -> None:
+    hub = Hub(Metrics())
+    client = hub.join(ALL, None, 0)
+    _publish(hub, 1, _view("gh-al.potline-1", 1))
+    _publish(hub, 2, _view("gh-al.potline-1", 2))
+    whole, change = [data["items"] for _, _, data in _take(client)][1:]
+    assert whole == [_view("gh-al.potline-1", 1)]
+    assert change == [{"unit": "gh-al.potline-1", "power": 2}]
+
+
+def test_a_unit_that_moves_to_another_scope_is_told_whole() -> None:
+    hub = Hub(Metrics())
+    _publish(hub, 1, _view("gh-al.potline-1", 1))
+    client = hub.join(NINGXIA, None, 1)
+    _take(client)
+    moved = _view("gh-al.potline-1", 1) | {"site": "nx-fa"}
+    _publish(hub, 2, moved)
+    assert [data["items"] for _, _, data in _take(client)] == [[moved]]
+
+
 def test_clients_of_one_scope_get_the_same_bytes() -> None:
     hub = Hub(Metrics())
     first, second = hub.join(ALL, None, 0), hub.join(ALL, None, 0)

@@ -276,6 +276,13 @@ def month_of(now: datetime) -> tuple[datetime, datetime]:
     return start, (start + timedelta(days=32)).replace(day=1)
 
 
+def change(unit: Unit, now: datetime, *, figures: bool) -> Json:
+    """Return what the live stream says of a unit: its newest reading, or its figures as well."""
+    whole = view(unit, now)
+    names = ("unit", "live", "current", "today") if figures else ("unit", "live")
+    return {name: whole[name] for name in names}
+
+
 def view(unit: Unit, now: datetime) -> Json:
     """Return a unit as `/units` gives it."""
     site = unit.unit.split(".")[0]

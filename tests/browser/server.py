@@ -30,7 +30,9 @@ POLICY: Final = (
     "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'; object-src 'none'"
 )
-HEARTBEAT_S: Final = 1.0
+READING_S: Final = 1.0
+#: Every fifth second a heartbeat; every unit's figures in turn.
+HEARTBEATS: Final = 5
 
 
 class QuietServer(ThreadingHTTPServer):
@@ -224,7 +226,7 @@ class CannedHandler(BaseHTTPRequestHandler):
         return [canned.item(unit, period, span, now, kind) for span in spans]
 
     def stream(self) -> None:
-        """Send every unit's newest view once a second, and a heartbeat."""
+        """Send every unit's reading each second, and its figures and a heartbeat each fifth."""
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Cache-Control", "no-store")
@@ -234,7 +236,7 @@ class CannedHandler(BaseHTTPRequestHandler):
         sequence = 0
         told = self.owner.told
         try:
-            while self.owner.signed_in and not self.owner.stopping(HEARTBEAT_S):
+            while self.owner.signed_in and not self.owner.stopping(READING_S):
                 if self.owner.silent:
                     continue
                 sequence += 1
@@ -242,9 +244,14 @@ class CannedHandler(BaseHTTPRequestHandler):
                 if told != self.owner.told:
                     told = self.owner.told
                     self.send_event("alerts", {"items": list(self.owner.alerts.values())}, sequence)
-                items = [canned.view(unit, now) for unit in self.owner.units if not unit.silent_s]
+                items = [
+                    canned.change(unit, now, figures=(turn + sequence) % HEARTBEATS == 0)
+                    for turn, unit in enumerate(self.owner.units)
+                    if not unit.silent_s
+                ]
                 self.send_event("units", {"items": items}, sequence)
-                self.send_event("heartbeat", {"at": canned.stamp(now)}, sequence)
+                if sequence % HEARTBEATS == 1:
+                    self.send_event("heartbeat", {"at": canned.stamp(now)}, sequence)
         except OSError:
             return  # the page has gone
 

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    CDPSession,
+    ConsoleMessage,
+    Page,
+    Request,
+    expect,
+)
 
 from tests.browser.server import TOKEN, CannedServer
 
@@ -16,8 +24,27 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-#: web.md 11: main-thread processor seconds per second, 600 units at 1 Hz.
-CPU_BUDGET = 0.080
+#: What one update of 600 units may cost the main thread, in yardsticks: 80 ms of processor a
+#: second (the page's budget) where the yardstick takes 90 ms; other machines differ twofold.
+CPU_BUDGET = 0.9
+#: Fixed work of the page's own sort (JSON, numbers, text on a canvas) to measure its machine by.
+YARDSTICK = """() => {
+  const items = Array.from({ length: 2000 }, (_, n) => ({
+    unit: `gh-al.pot-${n}`, live: { power_kw: String(1690 + n / 7), measured_at: null },
+    current: [{ value: String(13350 - n), flags: [], verdicts: [{ verdict: 'within' }] }],
+  }))
+  const canvas = document.createElement('canvas')
+  canvas.width = canvas.height = 1000
+  const context = canvas.getContext('2d')
+  let sum = 0
+  for (let round = 0; round < 10; round += 1) {
+    for (const { unit, live, current } of JSON.parse(JSON.stringify(items))) {
+      sum += Number(live.power_kw) + Number(current[0].value)
+      context.fillText(unit, sum % 900, sum % 990)
+    }
+  }
+  return sum + context.getImageData(0, 0, 1, 1).data.length
+}"""
 POTLINE_2 = "/p/gh-al/u/gh-al.potline-2"
 
 
@@ -487,23 +514,34 @@ def test_live_readings_ask_nothing_more_of_the_server(
         assert len(trends) == 2
 
 
+def task_seconds(driver: CDPSession) -> float:
+    """Return the main thread's processor seconds so far: a busy machine does not change them."""
+    metrics = driver.send("Performance.getMetrics")["metrics"]
+    return float({one["name"]: one["value"] for one in metrics}["TaskDuration"])
+
+
 def test_six_hundred_live_units_keep_the_processor_budget(
     browser: Browser, crowded: CannedServer
 ) -> None:
     with visit(browser, crowded, "/", width=1920) as (page, _):
         expect(page.locator("[data-power] canvas")).to_be_visible()
         driver = page.context.new_cdp_session(page)
-        # Processor time, not wall time: a busy machine does not change it.
         driver.send("Performance.enable", {"timeDomain": "threadTicks"})
-        spent = []
         clock = page.locator(".clock")
-        for _update in range(6):
-            metrics = driver.send("Performance.getMetrics")["metrics"]
-            found = {metric["name"]: metric["value"] for metric in metrics}
-            spent.append((found["Timestamp"], found["TaskDuration"]))
+
+        def update() -> float:
+            before = task_seconds(driver)
             expect(clock).not_to_have_text(clock.inner_text())
-        (began, first), (ended, last) = spent[1], spent[-1]
-        assert (last - first) / (ended - began) <= CPU_BUDGET
+            return task_seconds(driver) - before
+
+        def yardstick() -> float:
+            before = task_seconds(driver)
+            assert page.evaluate(YARDSTICK) > 0
+            return task_seconds(driver) - before
+
+        update()
+        pairs = [(update(), yardstick()) for _ in range(6)]
+        assert sum(cost for cost, _ in pairs) <= CPU_BUDGET * sum(yard for _, yard in pairs)
 
 
 @pytest.mark.parametrize("width", [320, 390, 1366, 1920, 3840])

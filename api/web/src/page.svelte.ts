@@ -12,11 +12,13 @@ import { format, parse, type Route, type Theme } from './core/route.ts'
 import type { Word } from './core/source.ts'
 import { openStream, type Stream } from './core/stream.ts'
 import { UnitStore } from './core/store.ts'
-import type { AlertItem, Indicator, Limit, Session, UnitView } from './core/wire.ts'
+import type { AlertItem, Indicator, Limit, Session, UnitChange, UnitView } from './core/wire.ts'
 
 /** A stream that has not opened by then does not hold up the first snapshot. */
 const SNAPSHOT_AFTER_MS = 1_500
 const TICK_MS = 1_000
+/** Without news the ages go on every second; while news come every second only they draw. */
+const QUIET_AFTER_MS = 1_500
 const ALERTS_AGAIN_MS = 5_000
 
 function stored(key: string): string | null {
@@ -62,7 +64,7 @@ class PageModel {
   private snapshotUnderWay = false
   private alertsAgain: ReturnType<typeof setTimeout> | undefined
   private frame = 0
-  private drawnAt = 0
+  private quiet: ReturnType<typeof setTimeout> | undefined
 
   lang = $derived<Lang>(choose(this.route.lang, stored('danhao.lang'), navigator.languages))
   theme = $derived<Theme>(this.route.theme ?? this.preferred)
@@ -91,7 +93,8 @@ class PageModel {
     addEventListener('popstate', () => {
       this.route = parse(location.pathname, location.search)
     })
-    setInterval(() => this.tick(), TICK_MS)
+    setInterval(() => this.signal({ kind: 'tick' }), TICK_MS)
+    this.redraw()
     void this.enter()
   }
 
@@ -227,10 +230,10 @@ class PageModel {
     const body = JSON.parse(data) as { items?: unknown[]; at?: string }
     this.signal({ kind: 'heard', serverAt: instant(body.at) })
     if (name === 'alerts') this.alerts.hear((body.items ?? []) as AlertItem[])
-    else this.changed(name as FeedEvent['kind'], id, (body.items ?? []) as UnitView[])
+    else this.changed(name as FeedEvent['kind'], id, (body.items ?? []) as UnitChange[])
   }
 
-  private changed(kind: FeedEvent['kind'], id: string, items: UnitView[]): void {
+  private changed(kind: FeedEvent['kind'], id: string, items: UnitChange[]): void {
     const outcome = take(this.feed, { kind, id, items })
     this.feed = outcome.feed
     this.store.merge(outcome.apply)
@@ -323,19 +326,13 @@ class PageModel {
     if (link !== this.link) this.link = link
   }
 
-  private tick(): void {
-    this.signal({ kind: 'tick' })
-    this.present = presentOf(this.link, this.clock())
-    if (document.hidden || this.clock() - this.drawnAt < TICK_MS * 0.9) return
-    this.redraw()
-  }
-
-  /** At most one redraw per animation frame, however many events arrive. */
-  private redraw(): void {
+  /** At most one redraw per animation frame, however many events arrive; one when none do. */
+  private redraw(nextAfterMs = QUIET_AFTER_MS): void {
     if (this.frame !== 0) return
     this.frame = requestAnimationFrame(() => {
       this.frame = 0
-      this.drawnAt = this.clock()
+      clearTimeout(this.quiet)
+      this.quiet = setTimeout(() => this.redraw(TICK_MS), nextAfterMs)
       this.present = presentOf(this.link, this.clock())
       this.revision += 1
     })

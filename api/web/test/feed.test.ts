@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { EMPTY, idOf, settle, take, type Feed, type FeedEvent } from '../src/core/feed.ts'
 import { UnitStore } from '../src/core/store.ts'
-import { unit } from './make.ts'
+import { item, unit } from './make.ts'
 
 const fresh = unit({
   live: { measured_at: '2026-11-21T06:30:30Z', power_kw: '2', allowed_age_s: 30 },
@@ -61,6 +61,28 @@ test('a change older than the snapshot is dropped', () => {
   assert.deepEqual(settle(waiting.feed, [fresh]).apply, [])
 })
 
+test('a kept change is compared with the snapshot by the members it brings', () => {
+  const reading = { unit: fresh.unit, live: fresh.live }
+  const waiting = take(EMPTY, { kind: 'units', id: 'e-1', items: [reading] })
+  const later = unit({ current: [item({ computed_at: '2026-11-21T07:00:00Z' })] })
+  assert.deepEqual(settle(waiting.feed, [later]).apply, [reading])
+  assert.deepEqual(settle(waiting.feed, [{ ...later, live: { ...fresh.live, measured_at: '2026-11-21T06:30:31Z' } }]).apply, [])
+})
+
+test('a change moves only the members it brings', () => {
+  const store = new UnitStore()
+  store.load([old], 1)
+  store.merge([{ unit: old.unit, live: fresh.live }])
+  assert.deepEqual(store.find(old.unit), { ...old, live: fresh.live })
+})
+
+test('a unit that was never told whole is not shown', () => {
+  const store = new UnitStore()
+  store.load([], 1)
+  store.merge([{ unit: 'b', live: fresh.live }])
+  assert.deepEqual(store.units, [])
+})
+
 test('a heartbeat changes nothing', () => {
   assert.deepEqual(take(SETTLED, { kind: 'heartbeat', id: '' }).apply, [])
 })
@@ -75,7 +97,7 @@ test('the store keeps the server order and appends a unit it has never seen', ()
     store.units.map((u) => u.unit),
     ['gh-al.potline-1', 'b', 'c'],
   )
-  assert.equal(store.find('gh-al.potline-1'), fresh)
+  assert.deepEqual(store.find('gh-al.potline-1'), fresh)
   assert.deepEqual(told, [[0, 1], [0, 2]])
   store.clear()
   assert.equal(store.loadedAt, null)

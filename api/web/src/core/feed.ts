@@ -6,7 +6,7 @@
 // server whose numbering says nothing about ours, so a snapshot is asked for.
 
 import { instant } from './plant_time.ts'
-import type { UnitView } from './wire.ts'
+import type { UnitChange, UnitView } from './wire.ts'
 
 /** Changes kept while a snapshot is under way; beyond this the snapshot is simply asked again. */
 export const MOST_PENDING = 5_000
@@ -15,19 +15,19 @@ export interface Feed {
   readonly epoch: string | null
   readonly sequence: number
   readonly awaiting: boolean
-  readonly pending: readonly UnitView[]
+  readonly pending: readonly UnitChange[]
 }
 
 export interface FeedEvent {
   readonly kind: 'units' | 'heartbeat' | 'resync'
   readonly id: string
-  readonly items?: readonly UnitView[]
+  readonly items?: readonly UnitChange[]
 }
 
 export interface Outcome {
   readonly feed: Feed
   /** Changes to apply now. */
-  readonly apply: readonly UnitView[]
+  readonly apply: readonly UnitChange[]
   /** Ask for a snapshot. */
   readonly fetch: boolean
 }
@@ -74,17 +74,19 @@ export function take(feed: Feed, event: FeedEvent): Outcome {
 /** The feed once its snapshot has arrived, and the kept changes that are newer than it. */
 export function settle(feed: Feed, snapshot: readonly UnitView[]): Outcome {
   const held = new Map(snapshot.map((unit) => [unit.unit, unit]))
-  const apply = feed.pending.filter((unit) => !isOlder(unit, held.get(unit.unit)))
+  const apply = feed.pending.filter((change) => !isOlder(change, held.get(change.unit)))
   return { feed: { ...feed, awaiting: false, pending: [] }, apply, fetch: false }
 }
 
-/** Whether a unit's view was made before the held one, by reading and by computation time. */
-export function isOlder(unit: UnitView, held: UnitView | undefined): boolean {
+/** Whether a change was made before the held view, by the times of the members it brings. */
+export function isOlder(change: UnitChange, held: UnitView | undefined): boolean {
   if (!held) return false
-  return newest(unit) < newest(held)
+  return newest(change, change) < newest(held, change)
 }
 
-function newest(unit: UnitView): number {
-  const computed = unit.current.map((item) => instant(item.computed_at) ?? 0)
-  return Math.max(instant(unit.live.measured_at) ?? 0, ...computed)
+/** The newest time in the members of `unit` that `change` has. */
+function newest(unit: UnitChange, change: UnitChange): number {
+  const measured = change.live ? (instant(unit.live?.measured_at) ?? 0) : 0
+  const items = [...(change.current ? (unit.current ?? []) : []), ...(change.today ? (unit.today ?? []) : [])]
+  return Math.max(measured, ...items.map((item) => instant(item.computed_at) ?? 0))
 }

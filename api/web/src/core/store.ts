@@ -1,7 +1,7 @@
 // The units on the page, in a plain array: 600 of them change every second, so they live outside
 // the framework's reactivity. Whoever draws subscribes and is told which ones changed.
 
-import type { UnitView } from './wire.ts'
+import { isWhole, type UnitChange, type UnitView } from './wire.ts'
 
 export type Listener = (changed: readonly number[]) => void
 
@@ -20,16 +20,16 @@ export class UnitStore {
     this.tell(this.units.map((_, at) => at))
   }
 
-  /** Applies changed units; one never seen is appended. */
-  merge(units: readonly UnitView[]): void {
+  /** Applies changes; a unit never seen is appended once all of it is told. */
+  merge(changes: readonly UnitChange[]): void {
     const changed: number[] = []
-    for (const unit of units) {
-      let at = this.index.get(unit.unit)
-      if (at === undefined) {
-        at = this.units.length
-        this.index.set(unit.unit, at)
-      }
-      this.units[at] = unit
+    for (const change of changes) {
+      const at = this.index.get(change.unit) ?? this.units.length
+      const held = this.units[at]
+      if (held) this.units[at] = { ...held, ...change }
+      else if (isWhole(change)) this.units[at] = change
+      else continue
+      this.index.set(change.unit, at)
       changed.push(at)
     }
     if (changed.length > 0) this.tell(changed)

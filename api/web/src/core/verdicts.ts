@@ -86,12 +86,12 @@ export function deviation(item: PeriodItem | undefined, verdict?: PeriodVerdict)
   return verdict?.cmp?.startsWith('>') ? -ratio : ratio
 }
 
-const readAt = new WeakMap<UnitView, number | null>()
+const readAt = new WeakMap<UnitView['live'], number | null>()
 
 /** Seconds since the unit's newest live reading, or null when it never had one. */
 export function ageSeconds(unit: UnitView, nowMs: number): number | null {
-  let at = readAt.get(unit)
-  if (at === undefined) readAt.set(unit, (at = instant(unit.live.measured_at)))
+  let at = readAt.get(unit.live)
+  if (at === undefined) readAt.set(unit.live, (at = instant(unit.live.measured_at)))
   return at === null ? null : Math.max(0, (nowMs - at) / 1000)
 }
 
@@ -123,26 +123,25 @@ interface Held {
   readonly fresh: Judged
   readonly stale: Judged
 }
-/** A unit's view never changes once received, so it is judged once, however often it is drawn. */
-const judgements = new WeakMap<UnitView, Map<string, Held>>()
+/** Figures never change once received, so they are judged once, however often they are drawn. */
+const judgements = new WeakMap<readonly PeriodItem[], Map<string, Held>>()
 
 /** What a unit shows for its open month or day, on its first indicator or a named one. */
 export function judge(unit: UnitView, span: Span, nowMs: number, indicator?: string): Judged {
-  const key = `${span} ${indicator ?? ''}`
-  let held = judgements.get(unit)
-  if (!held) judgements.set(unit, (held = new Map()))
-  let found = held.get(key)
+  const items = span === 'month' ? unit.current : unit.today
+  const wanted = indicator ?? unit.indicators[0] ?? ''
+  let held = judgements.get(items)
+  if (!held) judgements.set(items, (held = new Map()))
+  let found = held.get(wanted)
   if (!found) {
-    const fresh = judgeFresh(unit, span, indicator)
+    const fresh = judgeFresh(items, wanted)
     found = { fresh, stale: { ...fresh, standing: 'stale' } }
-    held.set(key, found)
+    held.set(wanted, found)
   }
   return isStale(unit, nowMs) ? found.stale : found.fresh
 }
 
-function judgeFresh(unit: UnitView, span: Span, indicator: string | undefined): Judged {
-  const items = span === 'month' ? unit.current : unit.today
-  const wanted = indicator ?? unit.indicators[0]
+function judgeFresh(items: readonly PeriodItem[], wanted: string): Judged {
   const item = items.find((candidate) => candidate.indicator === wanted)
   const verdict = leading(item)
   const ratio = deviation(item, verdict)

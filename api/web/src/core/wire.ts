@@ -53,6 +53,13 @@ export interface UnitView {
   readonly today: readonly PeriodItem[]
 }
 
+/** What the stream says of a unit: all of it the first time, later the members that changed. */
+export type UnitChange = Pick<UnitView, 'unit'> & Partial<UnitView>
+
+export function isWhole(change: UnitChange): change is UnitView {
+  return change.site !== undefined
+}
+
 export interface Delivery {
   readonly channel: string
   readonly state: string
