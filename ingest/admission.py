@@ -103,9 +103,7 @@ def triage(
     topic: Topic, decoded: decode.Decoded, declared: Declared, now_us: int
 ) -> tuple[Rows, list[Letter]]:
     """Return the readings of an opened message that may enter, and letters of the others."""
-    numbers = np.fromiter(
-        (_number(point, topic.site, declared) for point in decoded.names), np.int64
-    )
+    numbers = _numbers(decoded.names, topic.site, declared)
     point_id = numbers[decoded.name] if len(numbers) else decoded.name
     bad = decoded.quality == Quality.BAD
     # Packed, a bad count without a value travels as zero: what a bad count says is not known.
@@ -121,10 +119,19 @@ def triage(
     return (rows if kept.all() else rows.take(kept)), letters
 
 
-def _number(point: str, site: str, declared: Declared) -> int:
-    if point.startswith(f"{site}."):
-        return declared.ids.get(point, _UNKNOWN)
-    return _FOREIGN if names.is_point(point) else _UNKNOWN
+def _numbers(points: Sequence[str], site: str, declared: Declared) -> Int64s:
+    """Return the numbers of points as their site declares them; most are known."""
+    found = list(map(declared.ids_by_site[site].get, points))
+    if None not in found:
+        return np.array(found, np.int64)
+    pairs = zip(points, found, strict=True)
+    known = (_stranger(point, site) if number is None else number for point, number in pairs)
+    return np.fromiter(known, np.int64, len(found))
+
+
+def _stranger(point: str, site: str) -> int:
+    own = point.startswith(f"{site}.")
+    return _FOREIGN if not own and names.is_point(point) else _UNKNOWN
 
 
 def _faults(rows: Rows, declared: Declared, now_us: int) -> Iterator[tuple[str, str, Bools]]:

@@ -137,15 +137,19 @@ class Calculator:
         self._expecting = False
 
     async def run(self, wake: asyncio.Event) -> None:
-        """Compute whenever woken, for ever, and every LOOK_S what others have marked."""
+        """Compute whenever woken, for ever, and every LOOK_S what others have marked.
+
+        Each pass is followed by a pause, also while readings go on coming: an open slot that many
+        readings move is written once for all of them.
+        """
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await wake.wait()
             wake.clear()
             began = time.monotonic()
-            while await self.step():
-                pass
+            while await self.step() >= slots.MOST_MARKS:
+                pass  # what was left by a stop or an outage is taken without a pause
             took_s = time.monotonic() - began
             await asyncio.sleep(min(max(PAUSE_S, SHARE * took_s), MOST_PAUSE_S))
 

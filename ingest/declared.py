@@ -32,6 +32,7 @@ class Declared:
 
     plant: Plant
     ids: Mapping[str, int]
+    ids_by_site: Mapping[str, Mapping[str, int]]
     names: Mapping[int, str]
     counter: Bools
     interval_us: Int64s
@@ -47,10 +48,12 @@ def build(
     plant: Plant, ids: Mapping[str, int], now: datetime, retention: Retention | None = None
 ) -> Declared:
     """Return the tables of a plant; multipliers are those that hold at `now`."""
+    sites: dict[str, dict[str, int]] = {site: {} for site in plant.sites}
     size = max(ids.values(), default=0) + 1
     declared = Declared(
         plant,
         {point: ids[point] for point in plant.points if point in ids},
+        sites,
         {number: point for point, number in ids.items()},
         np.zeros(size, np.bool_),
         np.zeros(size, np.int64),
@@ -63,6 +66,7 @@ def build(
     )
     for name, number in declared.ids.items():
         point = plant.points[name]
+        sites[point.site][name] = number
         declared.counter[number] = point.kind is PointKind.COUNTER
         declared.interval_us[number] = point.interval_us or 0
         declared.gives_energy[number] = point.energy_unit is not None

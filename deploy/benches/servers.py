@@ -44,14 +44,17 @@ user {user}
 
 
 @contextmanager
-def database() -> Iterator[str]:
-    """Yield the address of a migrated database that nobody else uses."""
+def database(settings: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Yield the address of a migrated database that nobody else uses.
+
+    `settings` are for the embedded server; one that the variable names keeps its own.
+    """
     given = os.environ.get(VARIABLE)
     if given:
         with _database_on(given) as url:
             yield url
         return
-    with embedded() as (url, _):
+    with embedded(settings) as (url, _):
         migrate.migrate(url)
         yield url
 

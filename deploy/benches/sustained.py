@@ -48,6 +48,8 @@ GOAL: Final = 1.0  # of what is offered
 MOST_GROWTH_MB: Final = 64.0
 SETTLE_S: Final = 300.0
 MINUTE_S: Final = 60
+# Every live point keeps a leaf of the key's index in use: 8 kB each must fit (docs/servers.md).
+_SETTINGS: Final = {"shared_buffers": "2GB", "max_wal_size": "8GB"}
 _POLL_S: Final = 0.25
 
 
@@ -57,7 +59,7 @@ def measure(seconds: int | None = None, points: int | None = None) -> list[Measu
         SITES, AGENTS, (points or POINTS) // (SITES * AGENTS), to_us(_start(seconds or SECONDS))
     )
     with (
-        servers.database() as url,
+        servers.database(_SETTINGS) as url,
         servers.mosquitto() as (port, broker),
         tempfile.TemporaryDirectory() as folder,
     ):

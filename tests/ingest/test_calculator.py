@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -244,3 +245,29 @@ async def test_a_commit_while_the_store_is_read_leaves_no_slot_behind(
         pass
     stored = await stored_slots(pool, ids[FREE])
     assert sum(row[0] for row in stored.values()) == 10_000_000
+
+
+async def test_passes_pause_while_readings_go_on_coming_but_not_while_old_marks_wait(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calculator = Calculator(pool, lambda: (plant.Plant(), {}), lambda: NOW)
+    marks = iter([slots.MOST_MARKS, slots.MOST_MARKS, 3, 1, 1])
+    wake = asyncio.Event()
+    wake.set()
+    told: list[str] = []
+
+    async def busy() -> int:
+        wake.set()  # the next batch is there already
+        told.append("pass")
+        return next(marks, 0)
+
+    async def pause(_: float) -> None:
+        told.append("pause")
+        if told.count("pause") == 3:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(calculator, "step", busy)
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    with pytest.raises(asyncio.CancelledError):
+        await calculator.run(wake)
+    assert told == ["pass", "pass", "pass", "pause", "pass", "pause", "pass", "pause"]
