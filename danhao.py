@@ -32,7 +32,8 @@ COMMANDS: Final = (
     ("token", "api.commands", "bearer tokens: create"),
     ("db", "store.commands", "the database: migrate, status, backup, restore, archive"),
     ("plant", "store.commands", "what is declared: apply, check, show"),
-    ("limits", "deploy.catalogue", "the catalogue of limits: list, show, check"),
+    ("close", "store.close_commands", "month close: month, list, verify, export, check"),
+    ("limits", "deploy.catalogue", "the catalogue of limits: list, show, check, try"),
     ("simulate", "simulators.commands", "stand-ins: plant, meter, replay, regulator"),
     ("bench", "deploy.bench", "speed as ratios measured in one run"),
 )

@@ -45,6 +45,7 @@ class Action(StrEnum):
     WRITE_OUTPUT = "write_output"
     ACKNOWLEDGE_ALERT = "acknowledge_alert"
     CONFIRM_STEP = "confirm_step"
+    CLOSE_MONTH = "close_month"
     READ_METRICS = "read_metrics"
     READ_DOCS = "read_docs"
     KEEP_SESSION = "keep_session"
@@ -61,6 +62,7 @@ ALLOWED: Final = {
     Action.WRITE_OUTPUT: _PLANT,
     Action.ACKNOWLEDGE_ALERT: _PLANT,
     Action.CONFIRM_STEP: frozenset({Role.ENGINEER, Role.ADMIN}),
+    Action.CLOSE_MONTH: frozenset({Role.ENGINEER, Role.ADMIN}),
     Action.READ_METRICS: _PLANT,
     Action.READ_DOCS: _ALL,
     Action.KEEP_SESSION: _ALL,

@@ -7,6 +7,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.live import MOST_CLIENTS
+from store import closing
 from store import settings as files
 
 DEFAULT_HOST: Final = "127.0.0.1"
@@ -28,6 +29,7 @@ class Settings(_Table):
     """What one API process is told; `database_url` is the only thing without a default."""
 
     database_url: str = Field(min_length=1, repr=False)
+    close_key_file: Path | None = None  # what month closes are signed with; `[close]`
 
 
 def load(
@@ -51,4 +53,7 @@ def load(
         variables["port"] = ("--port", str(port))
     table = files.section(document, "api", _Table, variables)
     database = files.database(environment, document, url=database_url, data_dir=data_dir)
-    return Settings(database_url=database.url, **table.model_dump())
+    close = files.close(environment, document)
+    # Read anew for each close, so that no secret stays in memory; told now where it is wrong.
+    closing.signer(close.key_file)
+    return Settings(database_url=database.url, close_key_file=close.key_file, **table.model_dump())

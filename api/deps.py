@@ -103,6 +103,13 @@ class View:
         units = self.declared.plant.units
         return [unit for _, unit in sorted(units.items()) if unit.site in seen]
 
+    def site(self, site_id: str) -> Site:
+        """Return a site; raises 404 for an unknown and 403 for a foreign one."""
+        site = self.declared.plant.sites.get(site_id)
+        if site is None:
+            raise problems.not_found(f"No site has the id {site_id[:200]!r}.", "unknown_site")
+        return self._own(site, site_id)
+
     def unit(self, unit_id: str) -> tuple[Unit, Site]:
         """Return a unit and its site; raises 404 for an unknown and 403 for a foreign one."""
         plant = self.declared.plant

@@ -1,4 +1,4 @@
-"""What a request may say beside its path: time ranges, page sizes, cursors. Pure.
+"""What a request may say beside its path: time ranges, page sizes, cursors, a bounded body.
 
 Times are RFC 3339 with an offset, ranges are half-open, cursors are opaque to the caller: base64
 of the last item's key. A wrong value is a 422 that names its parameter.
@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Request
 
 from api import problems
 from core import periods
@@ -71,18 +71,18 @@ def instant(parameter: str, text: str) -> int:
     return at_us
 
 
-def as_of(text: str | None, now_us: int) -> int | None:
+def as_of(text: str | None, now_us: int, parameter: str = "as_of") -> int | None:
     """Read the instant to answer as of, None without one; raises the 400 for one that is ahead."""
     if text is None:
         return None
-    at_us = instant("as_of", text)
+    at_us = instant(parameter, text)
     if at_us > now_us:
         raise problems.ProblemError(
             400,
-            f"`as_of` {text[:40]!r} lies ahead of {periods.render_utc(now_us)}: nobody knows what"
-            " will be known then; leave it out for what is known now",
+            f"`{parameter}` {text[:40]!r} lies ahead of {periods.render_utc(now_us)}: nobody knows"
+            " what will be known then; leave it out for what is known now",
             "as_of_ahead",
-            extra={"errors": [{"parameter": "as_of", "message": "lies in the future"}]},
+            extra={"errors": [{"parameter": parameter, "message": "lies in the future"}]},
         )
     return at_us
 
@@ -127,6 +127,20 @@ def window(
 
 
 Windowed = Annotated[Window, Depends(window)]
+
+
+async def body(request: Request, most_bytes: int, advice: str) -> bytes:
+    """Return the body, at most so many bytes of it; raises 413 with the advice beyond."""
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most_bytes:
+            raise problems.ProblemError(
+                413, f"The body is larger than {most_bytes} bytes: {advice}."
+            )
+        parts.append(chunk)
+    return b"".join(parts)
 
 
 def encode_cursor(*key: Any) -> str:

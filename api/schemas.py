@@ -13,6 +13,7 @@ T = TypeVar("T")
 Verdict = Literal["within", "exceeds", "indeterminate", "incomplete", "not_applicable"]
 Force = Literal["mandatory", "target", "reference"]
 Comparison = Literal["<=", "<", ">=", ">"]
+Policy = Literal["guarded", "simple"]
 
 
 class Schema(BaseModel):
@@ -58,8 +59,47 @@ class Intensity(Schema):
     uncertainty: str | None
 
 
+class CorrectionStep(Schema):
+    """One correction of a limit as it was applied: from where to where, by which inputs."""
+
+    kind: str
+    inputs: dict[str, str]
+    from_value: str
+    to_value: str
+    why: str | None = None
+
+
+class LimitPiece(Schema):
+    """A stretch of a period with inputs of its own, by whose output the limit is weighed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    since: datetime = Field(alias="from")
+    until: datetime
+    output: str
+    limit_value: str
+    corrections: list[CorrectionStep]
+
+
+class LimitPart(Schema):
+    """The part of a period in which a limit holds, with the figure that it was compared with."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    since: datetime = Field(alias="from")
+    until: datetime
+    energy: str | None
+    output: str | None
+    value: str | None
+    uncertainty: str | None
+    completeness: float
+
+
 class LimitVerdict(Schema):
-    """The finding against one limit; `lapsed` means past the target's due date."""
+    """The finding against one limit; `lapsed` means past the target's due date.
+
+    `limit_value` is what was compared: `own_value` moved by `corrections`, or by those of `pieces`
+    where inputs change inside the period. `missing` names inputs that nobody declared, `part` the
+    part of the period in which the limit holds. What has nothing to say is left out.
+    """
 
     limit: str
     force: Force
@@ -68,12 +108,29 @@ class LimitVerdict(Schema):
     limit_value: str
     verdict: Verdict
     lapsed: bool
+    own_value: str | None = None
+    policy: Policy | None = None
+    missing: list[str] = []
+    corrections: list[CorrectionStep] = []
+    pieces: list[LimitPiece] = []
+    more_pieces: int = 0
+    part: LimitPart | None = None
+
+
+class FlipItem(Schema):
+    """A limit with another verdict than before."""
+
+    limit: str
+    force: Force
+    from_: Verdict = Field(alias="from")
+    to: Verdict
 
 
 class CloseItem(Schema):
     """The snapshot of a month close that speaks of this figure.
 
-    `result` and `version` are what it was closed with; `differs` from the newest version here.
+    `result` and `version` are what it was closed with; `differs` from the newest version here,
+    and `flips` are the verdicts that are others now.
     """
 
     close: UUID
@@ -83,6 +140,7 @@ class CloseItem(Schema):
     result: UUID
     version: int
     differs: bool
+    flips: list[FlipItem]
 
 
 Cause = Literal[
@@ -185,10 +243,21 @@ class InputOutput(Schema):
 
 
 class Inputs(Schema):
-    """What a figure was computed from, by point; factors where energies are coal equivalent."""
+    """What a figure was computed from, by point; factors where energies are coal equivalent.
+
+    `conditions` is what was declared that moves limits; the rest is what facts gave to either half,
+    the parameters of the formula, the base year, and where an even path to a target stands.
+    """
 
     points: dict[str, InputPoint] = {}
     output: InputOutput | None = None
+    accounts: dict[str, dict[str, Any]] | None = None
+    numerator: list[dict[str, Any]] | None = None
+    denominator: list[dict[str, Any]] | None = None
+    parameters: dict[str, dict[str, Any]] | None = None
+    base: dict[str, Any] | None = None
+    path: list[dict[str, Any]] | None = None
+    conditions: dict[str, Any] | None = None
 
 
 class VersionItem(Schema):
@@ -274,73 +343,6 @@ class StepItem(Schema):
     confirmed_at: datetime
 
 
-class BaseGradeItem(Schema):
-    """Output in base tonnes: mass x grade / reference."""
-
-    grade: str
-    reference: str
-
-
-class IndicatorItem(Schema):
-    """The definition of an indicator."""
-
-    id: str
-    name: Name
-    unit: str
-    energy_unit: str
-    output_unit: str
-    carriers: list[str]
-    roles: list[str]
-    output: list[str]
-    product: str
-    boundary: Name
-    formula: str
-    formula_version: int
-    source: str
-    computes: bool
-    later: Name | None
-    requires: list[list[str]]
-    base_grade: BaseGradeItem | None
-
-
-class TrajectoryItem(Schema):
-    """A value that is a change against a base year."""
-
-    base_year: int
-    end_year: int
-    path: str
-
-
-class LimitItem(Schema):
-    """One limit of one source; `valid_to` is the first day without it."""
-
-    id: str
-    indicator: str
-    name: Name
-    value: str
-    cmp: Comparison
-    unit: str
-    force: Force
-    level: int | None
-    scheme: str
-    jurisdiction: str
-    valid_from: str
-    valid_to: str | None
-    due: str | None
-    completeness: str
-    guard_band: bool
-    source: str
-    clause: str
-    quote: str | None
-    note: str | None
-    kind: Literal["limit", "trigger", "trajectory"]
-    unit_in_text: str | None
-    trajectory: TrajectoryItem | None
-    mark: str | None
-    computes: bool
-    later: Name | None
-
-
 class AgentItem(Schema):
     """A declared agent: its own last word, and how far its outbox is durable here."""
 
@@ -378,25 +380,6 @@ class DeadLetterItem(Schema):
     replayed_at: datetime | None
     replayed_by: str | None
     outcome: str | None
-
-
-class OutputFactIn(Schema):
-    """A production fact as it is sent, by MQTT or here."""
-
-    id: str = Field(max_length=200)
-    revision: int = 0
-    unit: str
-    kind: Literal["tapping", "weighing", "stock", "correction"]
-    at: datetime
-    mass_t: str = Field(description="Decimal string with at most six places [t].")
-    grades: dict[str, str] = Field(default_factory=dict, description="Mass fractions 0 to 1.")
-
-
-class OutputFact(OutputFactIn):
-    """A production fact as it is kept, one item a revision."""
-
-    source: str
-    recorded_at: datetime
 
 
 class SessionItem(Schema):

@@ -18,9 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core import tomlfile
 from core.errors import Misconfigured
-from core.intensity import Verdict
 from core.limits import Force
 from core.periods import Period
+from core.verdicts import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,7 +1,8 @@
-"""Energy carriers and their dated factors to coal equivalent (kgce): data with source and mark.
+"""What meters show: energy carriers with dated factors to coal equivalent (kgce), and the rest.
 
 A factor that is not known is None, never zero: what needs it is unknown (design 5, invariant 4).
 Order of precedence of GB/T 2589-2020: a measured heating value, else the default of its annex A.
+Emissions and materials are metered too, and have no coal equivalent.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ COAL_EQUIVALENT: Final = "kgce"
 KJ_PER_KGCE: Final = Fraction(293_076, 10)  # lower heating value of 1 kgce, GB/T 2589-2020
 # What a measured heating value is per: as received, of what a scale or a gas meter shows.
 HEATING_UNITS: Final = {"mass": "kg", "volume": "m3"}
+# The grade of a production fact that brings it, by the quantity of the carrier.
+HEATING_GRADES: Final = {"mass": "lhv_kj_per_kg", "volume": "lhv_kj_per_m3"}
 EVER_US: Final = to_us(datetime(2000, 1, 1, tzinfo=UTC))
 
 
@@ -39,6 +42,22 @@ class Basis(StrEnum):
 
     CALORIFIC = "calorific"
     PRIMARY = "primary"
+
+
+class Sort(StrEnum):
+    """What a carrier is: only energies have a coal equivalent.
+
+    A fuel's primary coal equivalent is its calorific one. The two differ for secondary energies
+    and media, which are made from fuels: their primary factors are data of their own.
+    """
+
+    FUEL = "fuel"
+    SECONDARY = "secondary"
+    EMISSION = "emission"
+    MATERIAL = "material"
+
+
+ENERGIES: Final = frozenset({Sort.FUEL, Sort.SECONDARY})
 
 
 class Mark(StrEnum):
@@ -74,13 +93,15 @@ class FactorTable(BaseModel):
 
 class _DatedFactor(FactorTable):
     since: AwareDatetime = Field(alias="from")
+    until: AwareDatetime | None = None
     basis: Basis
 
 
 class _CarrierTable(BaseModel):
     model_config = _STRICT
     name: dict[Literal["zh", "en"], str]
-    quantity: Literal["energy", "mass", "volume"]
+    sort: Sort = Sort.FUEL
+    quantity: Literal["energy", "mass", "volume", "concentration", "share"]
     factor: tuple[_DatedFactor, ...] = ()
     note: str | None = None
 
@@ -92,13 +113,17 @@ class _CarrierFile(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """Coal equivalent [kgce] of one `unit` (kWh, kg, m3, ...) of a carrier, from `since_us` on."""
+    """Coal equivalent [kgce] of one `unit` (kWh, kg, m3, ...) of a carrier, from `since_us` on.
+
+    It holds until the next one's start, or until `until_us`: from there on it is unknown.
+    """
 
     since_us: int
     kgce_per_unit: Fraction
     unit: str
     source: str
     mark: Mark
+    until_us: int | None = None
 
     def coal_equivalent(self, amount: Fraction, unit: str) -> Fraction:
         """Return the coal equivalent [kgce] of an amount in `unit`, exactly."""
@@ -123,6 +148,16 @@ class Carrier:
     quantity: str
     factors: Mapping[Basis, tuple[Factor, ...]]
     note: str | None
+    sort: Sort = Sort.FUEL
+
+    @property
+    def is_energy(self) -> bool:
+        """Tell whether it can have a coal equivalent at all."""
+        return self.sort in ENERGIES
+
+    def defaults(self, basis: Basis) -> tuple[Factor, ...]:
+        """Return the factors of a basis: a fuel's primary ones are its calorific ones."""
+        return self.factors[Basis.CALORIFIC if self.sort is Sort.FUEL else basis]
 
 
 def parse(text: str, name: str) -> dict[str, Carrier]:
@@ -133,7 +168,7 @@ def parse(text: str, name: str) -> dict[str, Carrier]:
     if problems:
         raise Misconfigured(problems)
     return {
-        key: Carrier(key, row.name, row.quantity, _factors(row), row.note)
+        key: Carrier(key, row.name, row.quantity, _factors(row), row.note, row.sort)
         for key, row in table.carrier.items()
     }
 
@@ -144,27 +179,38 @@ def _problems(document: Document, key: str, row: _CarrierTable) -> Iterator[Prob
         unit = units.AMOUNTS.get(_per(factor.unit))
         if unit is None or unit.quantity != row.quantity:
             yield document.problem(path, f"{factor.unit} is not kgce per unit of {row.quantity}")
+        if factor.until is not None and factor.until <= factor.since:
+            yield document.problem(path, "`until` must be later than `from`")
     for basis in Basis:
         starts = [factor.since for factor in row.factor if factor.basis is basis]
         if starts != sorted(set(starts)):
             message = f"{basis} factors must be sorted by `from`, each with its own"
             yield document.problem(path, message)
+    if row.factor and row.sort not in ENERGIES:
+        yield document.problem(path, f"what is {row.sort} has no coal equivalent: remove it")
+    if row.sort is Sort.FUEL and any(one.basis is Basis.PRIMARY for one in row.factor):
+        message = "a fuel's primary factor is its calorific one: remove the row"
+        yield document.problem(path, message)
+    if row.sort in ENERGIES and row.quantity in {"concentration", "share"}:
+        message = f"no energy is metered as {row.quantity}"
+        yield document.problem(("carrier", key, "quantity"), message)
 
 
 def _factors(row: _CarrierTable) -> dict[Basis, tuple[Factor, ...]]:
     return {
-        basis: tuple(
-            factor_of(one, to_us(one.since.astimezone(UTC)))
-            for one in row.factor
-            if one.basis is basis
-        )
-        for basis in Basis
+        basis: tuple(_dated(one) for one in row.factor if one.basis is basis) for basis in Basis
     }
 
 
-def factor_of(table: FactorTable, since_us: int = EVER_US) -> Factor:
+def _dated(one: _DatedFactor) -> Factor:
+    until_us = None if one.until is None else to_us(one.until.astimezone(UTC))
+    return factor_of(one, to_us(one.since.astimezone(UTC)), until_us)
+
+
+def factor_of(table: FactorTable, since_us: int = EVER_US, until_us: int | None = None) -> Factor:
     """Return the factor that a row of a data file writes."""
-    return Factor(since_us, Fraction(table.value), _per(table.unit), table.source, table.mark)
+    value = Fraction(table.value)
+    return Factor(since_us, value, _per(table.unit), table.source, table.mark, until_us)
 
 
 def _per(unit: str) -> str:
@@ -194,22 +240,35 @@ def unknown(carrier: str) -> str:
 def factor(carrier: str, at_us: int, basis: Basis = Basis.CALORIFIC) -> Factor | None:
     """Return the default factor in force at an instant, None where the catalogue has none."""
     known = catalogue().get(carrier)
-    return None if known is None else in_force(known.factors[basis], at_us)
+    return None if known is None else in_force(known.defaults(basis), at_us)
 
 
 def in_force(factors: tuple[Factor, ...], at_us: int) -> Factor | None:
-    """Return the last factor that begins at or before an instant, None before the first."""
+    """Return the last factor that begins at or before an instant; None before the first.
+
+    None too where that one has ended.
+    """
     found = None
     for one in factors:
         if one.since_us <= at_us:
             found = one
-    return found
+    ended = found is not None and found.until_us is not None and found.until_us <= at_us
+    return None if ended else found
 
 
-def measured(carrier: str, since_us: int, heating_value: Fraction) -> Factor:
+def changes(carrier: str | None, basis: Basis) -> list[int]:
+    """Return the instants at which a carrier's default factor begins, changes or ends."""
+    known = catalogue().get(carrier or "")
+    found = known.defaults(basis) if known else ()
+    ends = [one.until_us for one in found if one.until_us is not None]
+    return [one.since_us for one in found] + ends
+
+
+def measured(carrier: str, since_us: int, heating_value: Fraction, how: str = "measured") -> Factor:
     """Return the factor of a measured lower heating value [kJ per kg or m3, as received].
 
-    Raises ValueError for a carrier that is metered as energy: it has no heating value.
+    Its source begins with `how` it was measured. Raises ValueError for a carrier that is metered
+    as energy: it has no heating value.
     """
     unit = HEATING_UNITS.get(find(carrier).quantity)
     if unit is None:
@@ -218,7 +277,7 @@ def measured(carrier: str, since_us: int, heating_value: Fraction) -> Factor:
         since_us,
         heating_value / KJ_PER_KGCE,
         unit,
-        f"measured lower heating value {decimals.show(heating_value)} kJ/{unit}",
+        f"{how} lower heating value {decimals.show(heating_value)} kJ/{unit}",
         Mark.DECLARED,
     )
 
@@ -228,11 +287,11 @@ def misfit(carrier: str, unit: str, *, rate: bool) -> str | None:
     known = catalogue().get(carrier)
     if known is None:
         return unknown(carrier)
-    amount = units.AMOUNTS.get(units.RATES.get(unit, "") if rate else unit)
+    amount = units.BOOKED.get(units.RATES.get(unit, "") if rate else unit)
     if amount is None or amount.quantity == known.quantity:
         return None  # an unknown unit is told where units are checked
     booked = units.RATES if rate else {code: code for code in units.AMOUNTS}
     fitting = [
-        code for code, base in booked.items() if units.AMOUNTS[base].quantity == known.quantity
+        code for code, base in booked.items() if units.BOOKED[base].quantity == known.quantity
     ]
     return f"{carrier} is metered as {known.quantity}, not in {unit}: use {', '.join(fitting)}"

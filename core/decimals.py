@@ -36,8 +36,8 @@ def parse(text: str) -> Decimal:
 
 def to_e6(value: Decimal | Fraction | int) -> int:
     """Return the value in millionths, rounded half-even."""
-    exact = Fraction(value) * E6
-    return round_half_even(exact.numerator, exact.denominator)
+    numerator, denominator = value.as_integer_ratio()
+    return round_half_even(numerator * E6, denominator)
 
 
 def exact_e6(value: Decimal) -> int:

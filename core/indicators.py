@@ -1,66 +1,36 @@
-"""Indicator definitions as data: which energy, which output, which boundary, which version.
+"""Indicator definitions as data: what is counted, over what, which boundary, which version.
 
-A definition that does not compute yet is listed and says what it waits for.
+A figure is a numerator over a denominator. The numerator adds up metered points by carrier and
+role, accounts of fuel, and terms of facts; the denominator is the output by one of its functions.
+What a definition needs and does not have is told when it is read (core.definition).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from fractions import Fraction
 from functools import lru_cache
 from importlib import resources
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from core import carriers, names, tomlfile, units
-from core.carriers import COAL_EQUIVALENT, Basis, ExactText, Factor, FactorTable
+from core import carriers, definition, tomlfile
+from core.carriers import COAL_EQUIVALENT, Basis, Factor, Mark
 from core.errors import Misconfigured, Rejected
+from core.facts import HOUR_US, Function, Scope, Span, Term
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-    from core.errors import Problem
+    from core.definition import AgainstTable, IndicatorTable, TermTable
     from core.plant import Point
-    from core.tomlfile import Document
-
-OutputKind = Literal["tapping", "weighing", "stock", "correction"]
-_Role = Annotated[str, Field(pattern=names.SITE_PATTERN)]
-_Text = dict[Literal["zh", "en"], str]
-_STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
-class _BaseGradeTable(BaseModel):
-    model_config = _STRICT
-    grade: Annotated[str, Field(min_length=1, max_length=40)]
-    reference: Annotated[ExactText, Field(gt=0)]
+class Metered(StrEnum):
+    """How metered points enter: their sum, or the highest of their means over time."""
 
-
-class _IndicatorTable(BaseModel):
-    model_config = _STRICT
-    name: _Text
-    unit: str
-    energy_unit: str
-    output_unit: str = "t"
-    computes: bool = True
-    later: _Text | None = None
-    carriers: tuple[str, ...] = ()
-    requires: tuple[tuple[str, ...], ...] = ()
-    roles: tuple[_Role, ...] = ()
-    basis: Basis = Basis.CALORIFIC
-    role_factors: dict[_Role, FactorTable] = Field(default_factory=dict)
-    output: tuple[OutputKind, ...] = ()
-    base_grade: _BaseGradeTable | None = None
-    product: str
-    source: Annotated[str, Field(min_length=3)]
-    boundary: _Text
-    formula: str
-    formula_version: Annotated[int, Field(ge=1)] = 1
-
-
-class _IndicatorFile(BaseModel):
-    model_config = _STRICT
-    indicator: dict[str, _IndicatorTable]
+    SUM = "sum"
+    MEAN = "mean"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +42,24 @@ class BaseGrade:
 
 
 @dataclass(frozen=True, slots=True)
-class Indicator:
-    """Energy over output of one boundary; empty `roles` takes points of every role.
+class Against:
+    """The base year that a figure is the change against [%], by facts of kind `base`."""
 
-    `requires` are groups of carriers: without a meter of at least one of each group the energy is
-    unknown. `role_factors` go before every other factor: points of that role are converted so.
-    `later` says what a definition that does not compute yet waits for.
+    base_year: int
+    numerator: Term
+    denominator: Term
+
+
+@dataclass(frozen=True, slots=True)
+class Indicator:
+    """Numerator over denominator of one boundary; empty `roles` takes points of every role.
+
+    `requires` are groups of carriers: without a meter or an account of at least one of each group
+    the energy is unknown. `role_factors` go before every other factor: points of that role are
+    converted so, and the evidence prints them as parameters. `output_by` are other denominators
+    that a unit may choose by name; where `stock_expected`, a unit that chooses none is flagged.
+    `accounts` tells whether carriers may also count by facts. `later` says what a definition that
+    does not compute yet waits for; `mark` how well its boundary is known.
     """
 
     id: str
@@ -99,11 +81,25 @@ class Indicator:
     boundary: Mapping[str, str]
     formula: str
     formula_version: int
+    metered: Metered = Metered.SUM
+    accounts: bool = False
+    numerator: tuple[Term, ...] = ()
+    denominator: tuple[Term, ...] = ()
+    output_by: Mapping[str, tuple[Term, ...]] = field(default_factory=dict)
+    stock_expected: bool = False
+    against: Against | None = None
+    mark: Mark | None = None
+    note: str | None = None
 
     @property
     def in_coal_equivalent(self) -> bool:
         """Tell whether energies are added as coal equivalent."""
         return self.energy_unit == COAL_EQUIVALENT
+
+    @property
+    def is_share(self) -> bool:
+        """Tell whether the figure is numerator over denominator in per cent."""
+        return self.unit == "%" and self.metered is Metered.SUM and self.against is None
 
     def counts(self, point: Point) -> bool:
         """Tell whether a point of the unit belongs to the numerator."""
@@ -113,56 +109,68 @@ class Indicator:
             and (not self.roles or point.role in self.roles)
         )
 
+    def output_terms(self, chosen: str | None) -> tuple[Term, ...]:
+        """Return the terms of the denominator that a unit chose; empty: `output` by its kinds."""
+        return self.output_by.get(chosen or "", self.denominator)
+
+    def output_span(self, scope: Scope) -> Span:
+        """Return the question to facts for the output by its kinds."""
+        grade = None if self.base_grade is None else self.base_grade.grade
+        return Span(
+            scope.unit,
+            self.output,
+            grade,
+            scope.begin_us,
+            scope.end_us,
+            self.product,
+            amount_unit=self.output_unit,
+        )
+
 
 def parse(text: str, name: str) -> dict[str, Indicator]:
     """Read definitions; raises Misconfigured with every problem, its file, line and key."""
     document = tomlfile.parse(text, name)
-    table = tomlfile.validate(document, _IndicatorFile)
-    problems = [p for key, row in table.indicator.items() for p in _problems(document, key, row)]
+    table = tomlfile.validate(document, definition.IndicatorFile)
+    problems = definition.problems(document, table)
     if problems:
         raise Misconfigured(problems)
     return {key: _indicator(key, row) for key, row in table.indicator.items()}
 
 
-def _problems(document: Document, key: str, row: _IndicatorTable) -> Iterator[Problem]:
-    path = ("indicator", key)
-    known = carriers.catalogue()
-    for carrier in row.carriers:
-        if carrier not in known:
-            yield document.problem((*path, "carriers"), carriers.unknown(carrier))
-        elif row.computes and not _adds_up(known[carrier].quantity, row.energy_unit):
-            message = f"{carrier} is metered as {known[carrier].quantity}, not in {row.energy_unit}"
-            yield document.problem((*path, "carriers"), message)
-    for missing in {one for group in row.requires for one in group} - set(row.carriers):
-        message = f"{missing} is not among the carriers"
-        yield document.problem((*path, "requires"), message)
-    if row.computes and not (row.carriers and row.output):
-        message = "what computes names its carriers and its output"
-        yield document.problem((*path, "computes"), message)
-    if row.computes == (row.later is not None):
-        message = "what does not compute, and only that, says in `later` what it waits for"
-        yield document.problem((*path, "later"), message)
-
-
-def _adds_up(quantity: str, energy_unit: str) -> bool:
-    if energy_unit == COAL_EQUIVALENT:
-        return True
-    unit = units.AMOUNTS.get(energy_unit)
-    return unit is not None and unit.quantity == quantity
-
-
-def _indicator(key: str, row: _IndicatorTable) -> Indicator:
+def _indicator(key: str, row: IndicatorTable) -> Indicator:
     grade = row.base_grade
     return Indicator(
         **{
             **dict(row),
             "id": key,
+            "metered": Metered(row.metered),
             "base_grade": grade and BaseGrade(grade.grade, Fraction(grade.reference)),
             "role_factors": {
                 role: carriers.factor_of(one) for role, one in row.role_factors.items()
             },
+            "numerator": tuple(map(_term, row.numerator)),
+            "denominator": tuple(map(_term, row.denominator)),
+            "output_by": {by: tuple(map(_term, terms)) for by, terms in row.output_by.items()},
+            "against": row.against and _against(row.against),
         }
     )
+
+
+def _term(row: TermTable) -> Term:
+    return Term(
+        Function(row.function),
+        row.stream,
+        row.kinds,
+        row.sign,
+        row.grade,
+        Fraction(row.reference),
+        round((row.tolerance_h or 0) * HOUR_US),
+    )
+
+
+def _against(row: AgainstTable) -> Against:
+    terms = (Term(Function.SUM, stream, ("base",)) for stream in (row.numerator, row.denominator))
+    return Against(row.base_year, *terms)
 
 
 @lru_cache(maxsize=1)
@@ -172,9 +180,12 @@ def catalogue() -> dict[str, Indicator]:
     return parse(path.read_text("utf-8"), "core/data/indicators.toml")
 
 
-def computing() -> frozenset[str]:
-    """Return the ids of the indicators that compute: those a plant file may ask for."""
-    return frozenset(key for key, one in catalogue().items() if one.computes)
+def computing() -> dict[str, frozenset[str]]:
+    """Return the indicators that a plant file may ask for: those that compute, by id.
+
+    Each with the names by which a unit may choose how its output is known.
+    """
+    return {key: frozenset(one.output_by) for key, one in catalogue().items() if one.computes}
 
 
 def find(indicator: str) -> Indicator:

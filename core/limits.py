@@ -8,28 +8,26 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal, localcontext
 from enum import StrEnum
 from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from core import decimals, indicators, periods, tomlfile
+from core import corrections, decimals, indicators, limitchecks, periods, tomlfile
 from core.carriers import ExactText, Mark
-from core.clock import from_us
+from core.clock import from_us, to_us
+from core.corrections import Correction, CorrectionTable
 from core.errors import Misconfigured, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from core.errors import Problem
-    from core.tomlfile import Document
+    from collections.abc import Mapping, Sequence
 
 DEFAULT_COMPLETENESS: Final = Decimal("0.90")
-SEEDS: Final = "seeds/"  # sources that are documents given with the project: always quoted
+SEEDS: Final = limitchecks.SEEDS
 
 
 class Force(StrEnum):
@@ -61,6 +59,27 @@ class LimitKind(StrEnum):
     TRAJECTORY = "trajectory"
 
 
+class Policy(StrEnum):
+    """How uncertainty enters a verdict: the guard-band policy of a limit (domain 2.9)."""
+
+    GUARDED = "guarded"  # fails only beyond U, passes only within it; between: indeterminate
+    SIMPLE = "simple"  # full-value comparison, U is not looked at
+
+
+POLICY_WORDS: Final[Mapping[Policy, str]] = {
+    Policy.GUARDED: "exceeds if value - U is beyond the limit, within if value + U is not",
+    Policy.SIMPLE: "full value against the limit, whatever U is",
+}
+
+
+def _listed(value: object) -> object:
+    """Take one correction for a list of one."""
+    return [value] if isinstance(value, dict) else value
+
+
+_Day = Annotated[date, Field(ge=date(1900, 1, 1), lt=date(2200, 1, 1))]
+
+
 class _TrajectoryTable(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     base_year: Annotated[int, Field(ge=2000, le=2100)]
@@ -81,12 +100,13 @@ class _LimitTable(BaseModel):
     level: Literal[1, 2, 3] | None = None
     scheme: str
     jurisdiction: str
-    valid_from: date
-    valid_to: date | None = None
-    due: date | None = None
+    valid_from: _Day
+    valid_to: _Day | None = None
+    due: _Day | None = None
     trajectory: _TrajectoryTable | None = None
     completeness: Annotated[ExactText, Field(ge=0, le=1)] = DEFAULT_COMPLETENESS
-    guard_band: bool = True
+    policy: Policy = Policy.GUARDED
+    correction: Annotated[tuple[CorrectionTable, ...], BeforeValidator(_listed)] = ()
     mark: Mark | None = None
     source: Annotated[str, Field(min_length=3)]
     clause: Annotated[str, Field(min_length=1)]
@@ -138,8 +158,8 @@ class Limit:
     """One limit of one source; dates are days of plant time, `valid_to` the first day without it.
 
     `due` is when a target was to be met: past it the limit is lapsed and is judged all the same.
-    `guard_band` False sets the uncertainty to zero in its verdict. `unit_in_text` is the unit as
-    the source writes it where that is not `unit`; `mark` tells how well the value was read.
+    `unit_in_text` is the unit as the source writes it where that is not `unit`; `mark` tells how
+    well the value was read; `correction` what moves the value, in order.
     """
 
     id: str
@@ -156,7 +176,7 @@ class Limit:
     valid_to: date | None
     due: date | None
     completeness: Decimal
-    guard_band: bool
+    policy: Policy
     source: str
     clause: str
     quote: str | None
@@ -165,6 +185,7 @@ class Limit:
     unit_in_text: str | None = None
     trajectory: Trajectory | None = None
     mark: Mark | None = None
+    correction: tuple[Correction, ...] = ()
 
     def item(self) -> dict[str, Any]:
         """Return the limit as JSON carries it: exact strings, ISO days, whether it is computed.
@@ -176,22 +197,33 @@ class Limit:
             **_plain(self),
             "value": decimals.show(self.value),
             "completeness": decimals.show(self.completeness),
+            "correction": [one.item() for one in self.correction],
             "computes": indicator.computes,
             "later": None if indicator.later is None else dict(indicator.later),
         }
 
     def applies(self, jurisdiction: str, start_us: int, timezone: str) -> bool:
-        """Tell whether the limit is in force where and when a period begins."""
-        inside = jurisdiction == self.jurisdiction or jurisdiction.startswith(
-            self.jurisdiction + "-"
-        )
-        day = from_us(start_us).astimezone(periods.zone(timezone)).date()
-        return inside and self.valid_from <= day and (self.valid_to is None or day < self.valid_to)
+        """Tell whether the limit is in force there at an instant."""
+        return self.part(jurisdiction, (start_us, start_us + 1), timezone) is not None
+
+    def part(
+        self, jurisdiction: str, bound_us: tuple[int, int], timezone: str
+    ) -> tuple[int, int] | None:
+        """Return the part of a period in which the limit is in force there; None: in none."""
+        begin = max(bound_us[0], _midnight(self.valid_from, timezone))
+        end = bound_us[1]
+        if self.valid_to is not None:
+            end = min(end, _midnight(self.valid_to, timezone))
+        return (begin, end) if begin < end and self._holds_in(jurisdiction) else None
+
+    def _holds_in(self, jurisdiction: str) -> bool:
+        return jurisdiction == self.jurisdiction or jurisdiction.startswith(self.jurisdiction + "-")
 
     def lapsed(self, start_us: int, timezone: str) -> bool:
         """Tell whether the target's due date lies before the period."""
-        day = from_us(start_us).astimezone(periods.zone(timezone)).date()
-        return self.due is not None and day > self.due
+        if self.due is None:
+            return False
+        return from_us(start_us).astimezone(periods.zone(timezone)).date() > self.due
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +255,11 @@ def _plain(row: Limit | Unnumbered) -> dict[str, Any]:
     return data
 
 
+@lru_cache(maxsize=1024)
+def _midnight(day: date, timezone: str) -> int:
+    return to_us(datetime(day.year, day.month, day.day, tzinfo=periods.zone(timezone)))
+
+
 def parse(text: str, name: str) -> dict[str, Limit]:
     """Read a catalogue's limits; raises Misconfigured with every problem, its file, line, key."""
     return _limits(_checked(text, name))
@@ -230,10 +267,13 @@ def parse(text: str, name: str) -> dict[str, Limit]:
 
 def _checked(text: str, name: str) -> _LimitFile:
     document = tomlfile.parse(text, name)
-    table = tomlfile.validate(document, _LimitFile)
-    problems = [p for key, row in table.limit.items() for p in _problems(document, key, row)]
-    if problems:
-        raise Misconfigured(problems)
+    unfitting = limitchecks.problems(document)
+    try:
+        table = tomlfile.validate(document, _LimitFile)
+    except Misconfigured as error:
+        raise Misconfigured([*error.problems, *unfitting]) from error
+    if unfitting:
+        raise Misconfigured(unfitting)
     return table
 
 
@@ -244,30 +284,11 @@ def _limits(table: _LimitFile) -> dict[str, Limit]:
                 **dict(row),
                 "id": key,
                 "trajectory": row.trajectory and Trajectory(**dict(row.trajectory)),
+                "correction": tuple(corrections.of_table(one) for one in row.correction),
             }
         )
         for key, row in table.limit.items()
     }
-
-
-def _problems(document: Document, key: str, row: _LimitTable) -> Iterator[Problem]:
-    path = ("limit", key)
-    indicator = indicators.catalogue().get(row.indicator)
-    if indicator is None:
-        message = f"unknown indicator {row.indicator!r}: see indicators.toml"
-        yield document.problem((*path, "indicator"), message)
-    elif indicator.unit != row.unit:
-        message = f"the indicator's unit is {indicator.unit}, not {row.unit}"
-        yield document.problem((*path, "unit"), message)
-    if row.valid_to is not None and row.valid_to <= row.valid_from:
-        yield document.problem((*path, "valid_to"), "the first day without it must be a later one")
-    if (row.kind is LimitKind.TRAJECTORY) != (row.trajectory is not None):
-        message = 'a trajectory belongs to kind = "trajectory", which needs it'
-        yield document.problem((*path, "trajectory"), message)
-    if row.trajectory is not None and row.trajectory.end_year <= row.trajectory.base_year:
-        yield document.problem((*path, "trajectory"), "end_year must come after base_year")
-    if row.source.startswith(SEEDS) and not row.quote:
-        yield document.problem((*path, "source"), "a given document is quoted: add its words")
 
 
 @lru_cache(maxsize=1)

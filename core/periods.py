@@ -6,6 +6,7 @@ calendar (so a day may have 23 or 25 hours where the zone changes its clock).
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -20,6 +21,7 @@ SLOT_US: Final = 15 * MINUTE_US
 HOUR_US: Final = 60 * MINUTE_US
 SHIFT_HOURS: Final = 8
 MOST_PERIODS: Final = 20_000
+_MONTH: Final = re.compile(r"([12][0-9]{3})-(0[1-9]|1[0-2])")
 
 
 class Period(StrEnum):
@@ -93,6 +95,21 @@ def periods_over(
         return []
     first, _ = period_at(period, from_us, zone_name)
     return periods_between(period, first, until_us, zone_name)
+
+
+def parse_month(text: str, zone_name: str) -> tuple[int, int]:
+    """Return [start, end) of a month written as 2026-10; raises ValueError for anything else."""
+    match = _MONTH.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text[:40]!r} is no month: write it as 2026-10")
+    begin, end = _calendar(Period.MONTH, datetime(int(match[1]), int(match[2]), 1))  # noqa: DTZ001 - plant time
+    return _instant(begin, zone_name), _instant(end, zone_name)
+
+
+def render_month(bounds_us: tuple[int, int], zone_name: str) -> str:
+    """Print a month as 2026-10, whatever clock its bounds were cut by."""
+    middle = from_us(sum(bounds_us) // 2).astimezone(zone(zone_name))
+    return f"{middle:%Y-%m}"
 
 
 def render(instant_us: int, zone_name: str) -> str:

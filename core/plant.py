@@ -8,194 +8,41 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
-from enum import StrEnum
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    model_validator,
-)
-
-from core import decimals, names, periods, relations, tomlfile, units
+from core import corrections, names, plantfile, relations, tomlfile, uncertainty, units
 from core.clock import to_us
 from core.errors import Misconfigured
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from decimal import Decimal
 
-DEFAULT_MAX_GAP_S: Final = 1800
-DEFAULT_ROLE: Final = "process"
-MOST_MODULUS: Final = 2**53
-MOST_EXCHANGED: Final = 4 * 10**12  # counts, so that millionths of them fit int64
+    from core.corrections import Dated
+    from core.plantfile import PlantFile, PointTable, SiteTable, UnitTable
+    from core.relations import Known
+
+PointKind = plantfile.PointKind
 EVER: Final = (
     to_us(datetime(2000, 1, 1, tzinfo=UTC)),
     to_us(datetime(2200, 1, 1, tzinfo=UTC)),
 )
 
 
-class PointKind(StrEnum):
-    """What a point's value means (design 4.6)."""
-
-    COUNTER = "counter"
-    GAUGE = "gauge"
-    INTERVAL = "interval"
-
-
-def _decimal(value: object) -> Decimal:
-    if isinstance(value, Decimal):
-        return value
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise ValueError('write the number as a string such as "660" so that it stays exact')  # noqa: TRY004 - pydantic wants ValueError
-    return decimals.parse(str(value))
-
-
-def _aware(value: object) -> datetime:
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value)
-    if not isinstance(value, datetime) or value.tzinfo is None:
-        raise ValueError("write a time with an offset such as 2026-01-01T00:00:00Z")
-    try:
-        return value.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("the time is outside the years 1 to 9999") from error
-
-
-def _zone(value: str) -> str:
-    periods.zone(value)
-    return value
-
-
-# Printed plainly, never as 1E-7, so that what is written can be read again.
-Exact = Annotated[
-    Decimal, BeforeValidator(_decimal), PlainSerializer(lambda number: f"{number:f}", str, "json")
-]
-Positive = Annotated[Exact, Field(gt=0)]
-Instant = Annotated[datetime, BeforeValidator(_aware)]
-Slug = Annotated[str, Field(pattern=names.SITE_PATTERN)]
-Zone = Annotated[str, AfterValidator(_zone)]
-_STRICT = ConfigDict(extra="forbid", frozen=True)
-
-
-class Name(BaseModel):
-    """A name in the languages of the page."""
-
-    model_config = _STRICT
-    zh: str
-    en: str
-
-
-class _Multiplier(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-    since: Instant = Field(alias="from")
-    value: Exact
-
-
-class _HeatingValue(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-    since: Instant = Field(alias="from")
-    value: Positive
-
-
-class _Exchange(BaseModel):
-    model_config = _STRICT
-    at: Instant
-    closing: Annotated[Exact, Field(ge=0, le=MOST_EXCHANGED)]
-    opening: Annotated[Exact, Field(ge=0, le=MOST_EXCHANGED)]
-
-
-class _PointTable(BaseModel):
-    model_config = _STRICT
-    kind: PointKind
-    name: Name | None = None
-    carrier: str | None = None
-    unit: str
-    modulus: Annotated[int, Field(gt=0, le=MOST_MODULUS)] | None = None
-    rated_power_kw: Positive | None = None
-    multiplier: tuple[_Multiplier, ...] = ()
-    accuracy_percent: Annotated[Exact, Field(ge=0, le=100)] | None = None
-    sign: Literal[1, -1] = 1
-    role: Slug = DEFAULT_ROLE
-    parent: Slug | None = None
-    max_gap_s: Annotated[int, Field(gt=0, le=31 * 86_400)] = DEFAULT_MAX_GAP_S
-    interval_s: Annotated[int, Field(gt=0, le=366 * 86_400)] | None = None
-    exchange: tuple[_Exchange, ...] = ()
-    heating_value: tuple[_HeatingValue, ...] = ()
-
-    @model_validator(mode="after")
-    def _fits_its_kind(self) -> _PointTable:
-        wrong = list(_misfits(self))
-        if wrong:
-            raise ValueError("; ".join(wrong))
-        return self
-
-
-def _misfits(point: _PointTable) -> Iterator[str]:
-    if (point.kind is PointKind.INTERVAL) != (point.interval_s is not None):
-        yield 'interval_s belongs to kind = "interval", which needs it'
-    if point.kind is not PointKind.COUNTER:
-        for key in ("modulus", "exchange", "rated_power_kw"):
-            if getattr(point, key):
-                yield f'{key} belongs to kind = "counter" only: remove it or change the kind'
-    if point.carrier is not None:
-        known = units.RATES if point.kind is PointKind.GAUGE else units.AMOUNTS
-        if point.unit not in known:
-            yield f"unit {point.unit!r} is not one of {', '.join(known)}"
-    for key in ("multiplier", "heating_value"):
-        starts = [entry.since for entry in getattr(point, key)]
-        if starts != sorted(set(starts)):
-            yield f"{key} entries must be sorted by `from`, each with its own"
-    moments = [exchange.at for exchange in point.exchange]
-    if moments != sorted(set(moments)):
-        yield "exchange entries must be sorted by `at`, each with its own"
-
-
-class _UnitTable(BaseModel):
-    model_config = _STRICT
-    name: Name
-    kind: Slug | Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-    product: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")] | None = None
-    parent: Slug | None = None
-    indicators: tuple[str, ...] = ()
-    output_accuracy_percent: Annotated[Exact, Field(ge=0, le=100)] | None = None
-    point: dict[Slug, _PointTable] = Field(default_factory=dict)
-
-
-class _AgentTable(BaseModel):
-    model_config = _STRICT
-    key: Annotated[str, Field(pattern=r"^ed25519:[A-Za-z0-9+/]{43}=$")] | None = None
-
-
-class _SiteTable(BaseModel):
-    model_config = _STRICT
-    name: Name
-    altitude_m: Annotated[int, Field(ge=-500, le=9000)] | None = None
-    jurisdiction: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z0-9]+)*$")]
-    timezone: Zone = "Asia/Shanghai"
-    agent: dict[Slug, _AgentTable] = Field(default_factory=dict)
-    unit: dict[Slug, _UnitTable] = Field(default_factory=dict)
-
-
-class _PlantFile(BaseModel):
-    model_config = _STRICT
-    site: Annotated[dict[Slug, _SiteTable], Field(min_length=1)]
-
-
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A site: one time zone, one jurisdiction, one scope of access."""
+    """A site: one time zone, one jurisdiction, one scope of access.
+
+    `values` are dated ones that corrections of limits read (core.corrections), as those of a unit.
+    """
 
     id: str
     name: Mapping[str, str]
     altitude_m: int | None
     jurisdiction: str
     timezone: str
+    values: Mapping[str, Dated] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +56,11 @@ class Agent:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A process unit: where energy and output meet."""
+    """A process unit: where energy and output meet.
+
+    `output_by` is how its output is known, where an indicator offers several ways; `accounts` are
+    carriers that count by facts, each with how they are booked.
+    """
 
     id: str
     site: str
@@ -219,6 +70,10 @@ class Unit:
     parent: str | None
     indicators: tuple[str, ...]
     output_accuracy_percent: Decimal | None
+    sampling_accuracy_percent: Decimal | None = None
+    values: Mapping[str, Dated] = field(default_factory=dict)
+    output_by: str | None = None
+    accounts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +89,8 @@ class Exchange:
 class Point:
     """A metering point; `energy_unit` is None where the point gives no energy.
 
-    `heating_values` are measured lower heating values [kJ per kg or m3] from an instant on.
+    `heating_values` are measured lower heating values [kJ per kg or m3] from an instant on;
+    `accuracy_percent` is of meter and transformers together, declared or of their classes.
     """
 
     id: str
@@ -289,12 +145,12 @@ class Plant:
         return list(self._of_unit.get(unit, ()))
 
 
-def parse(text: str, name: str, known_indicators: frozenset[str] | None = None) -> Plant:
+def parse(text: str, name: str, known_indicators: Known | None = None) -> Plant:
     """Read a plant file; raises Misconfigured with every problem, its file, line and key."""
     document = tomlfile.parse(text, name)
     unrelated = relations.problems(document, known_indicators)
     try:
-        table = tomlfile.validate(document, _PlantFile)
+        table = tomlfile.validate(document, plantfile.PlantFile)
     except Misconfigured as error:
         raise Misconfigured([*error.problems, *unrelated]) from error
     if unrelated:
@@ -306,7 +162,7 @@ def from_json(declarations: Mapping[str, Mapping[str, Any]]) -> Plant:
     """Rebuild what `to_json` gave, of any number of sites."""
     if not declarations:
         return Plant()
-    return _build(_PlantFile.model_validate({"site": dict(declarations)}))
+    return _build(plantfile.PlantFile.model_validate({"site": dict(declarations)}))
 
 
 def difference(before: Plant, after: Plant) -> list[str]:
@@ -371,7 +227,7 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def _build(table: _PlantFile) -> Plant:
+def _build(table: PlantFile) -> Plant:
     sites: dict[str, Site] = {}
     agents: dict[tuple[str, str], Agent] = {}
     unit_map: dict[str, Unit] = {}
@@ -379,7 +235,12 @@ def _build(table: _PlantFile) -> Plant:
     declarations: dict[str, Mapping[str, Any]] = {}
     for site_id, site in table.site.items():
         sites[site_id] = Site(
-            site_id, site.name.model_dump(), site.altitude_m, site.jurisdiction, site.timezone
+            site_id,
+            site.name.model_dump(),
+            site.altitude_m,
+            site.jurisdiction,
+            site.timezone,
+            _values(site, corrections.SITE_VALUES),
         )
         declarations[site_id] = site.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         for agent_id, agent in site.agent.items():
@@ -395,6 +256,10 @@ def _build(table: _PlantFile) -> Plant:
                 f"{site_id}.{unit.parent}" if unit.parent else None,
                 unit.indicators,
                 unit.output_accuracy_percent,
+                unit.sampling_accuracy_percent,
+                _values(unit, plantfile.UNIT_VALUES),
+                unit.output_by,
+                dict(unit.accounts),
             )
             for point_key, point in unit.point.items():
                 point_id = f"{unit_id}.{point_key}"
@@ -402,7 +267,7 @@ def _build(table: _PlantFile) -> Plant:
     return Plant(sites, agents, unit_map, points, declarations)
 
 
-def _point(point_id: str, table: _PointTable) -> Point:
+def _point(point_id: str, table: PointTable) -> Point:
     if table.carrier is None:
         energy_unit = None
     elif table.kind is PointKind.GAUGE:
@@ -420,7 +285,7 @@ def _point(point_id: str, table: _PointTable) -> Point:
         modulus=table.modulus,
         rated_power_kw=table.rated_power_kw,
         multipliers=tuple((to_us(m.since), Fraction(m.value)) for m in table.multiplier),
-        accuracy_percent=table.accuracy_percent,
+        accuracy_percent=_accuracy(table),
         sign=table.sign,
         role=table.role,
         parent=f"{names.unit_of(point_id)}.{table.parent}" if table.parent else None,
@@ -429,3 +294,16 @@ def _point(point_id: str, table: _PointTable) -> Point:
         exchanges=tuple(Exchange(to_us(e.at), e.closing, e.opening) for e in table.exchange),
         heating_values=tuple((to_us(h.since), Fraction(h.value)) for h in table.heating_value),
     )
+
+
+def _accuracy(table: PointTable) -> Decimal | None:
+    return uncertainty.of_classes(*table.classes) if table.classes else table.accuracy_percent
+
+
+def _values(table: SiteTable | UnitTable, keys: Sequence[str]) -> dict[str, Dated]:
+    """Return the dated values that are declared."""
+    return {
+        key: tuple((to_us(entry.since), Fraction(entry.value)) for entry in getattr(table, key))
+        for key in keys
+        if getattr(table, key)
+    }

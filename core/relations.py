@@ -6,19 +6,28 @@ those of single tables; what is no table is left to the model to complain about.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from core import carriers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TypeAlias
 
     from core.errors import Problem
     from core.tomlfile import Document, Path
 
+    Known: TypeAlias = "Mapping[str, frozenset[str]] | frozenset[str]"
 
-def problems(document: Document, known_indicators: frozenset[str] | None) -> list[Problem]:
-    """Return what does not fit together in a plant file; None knows every indicator."""
+CHECK_ROLE: Final = "check"  # of a meter that only checks what an account or another meter says
+
+
+def problems(document: Document, known_indicators: Known | None) -> list[Problem]:
+    """Return what does not fit together in a plant file; None knows every indicator.
+
+    Where the known ones come with ways to know an output, a unit's way must be one of them.
+    """
     found: list[Problem] = []
     for site_id, site in _tables(document.data, "site"):
         units = dict(_tables(site, "unit"))
@@ -27,6 +36,10 @@ def problems(document: Document, known_indicators: frozenset[str] | None) -> lis
             found += (document.problem((*path, "parent"), text) for text in _kin(units, unit_id))
             found += _indicators(document, path, unit, known_indicators)
             points = dict(_tables(unit, "point"))
+            found += (
+                document.problem((*path, "accounts", carrier), text)
+                for carrier, text in _accounts(unit, points)
+            )
             for key, point in points.items():
                 where = (*path, "point", key)
                 found += (
@@ -72,7 +85,7 @@ def _mains(points: dict[str, dict[str, Any]], key: str) -> Iterator[str]:
 
 
 def _indicators(
-    document: Document, path: Path, unit: dict[str, Any], known: frozenset[str] | None
+    document: Document, path: Path, unit: dict[str, Any], known: Known | None
 ) -> Iterator[Problem]:
     wanted = unit.get("indicators")
     if known is None or not isinstance(wanted, list):
@@ -81,6 +94,36 @@ def _indicators(
         if isinstance(indicator, str) and indicator not in known:
             text = f"unknown indicator {indicator!r}: `danhao limits list` names those there are"
             yield document.problem((*path, "indicators"), text)
+    by = unit.get("output_by")
+    if isinstance(known, Mapping) and isinstance(by, str):
+        ways = frozenset[str]().union(*(known.get(str(one), ()) for one in wanted))
+        if by not in ways:
+            told = f"one of {', '.join(sorted(ways))}" if ways else "nothing: they offer no choice"
+            text = f"{by!r} is no way of its indicators to know the output: name {told}"
+            yield document.problem((*path, "output_by"), text)
+
+
+def _accounts(unit: dict[str, Any], points: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Say what is wrong with an account: a carrier there is, which no meter counts as well."""
+    kept = unit.get("accounts")
+    metered = {
+        point.get("carrier"): key
+        for key, point in points.items()
+        if point.get("sign", 1) == 1 and point.get("role") != CHECK_ROLE
+    }
+    for carrier in kept if isinstance(kept, dict) else ():
+        if carrier not in carriers.catalogue():
+            yield carrier, carriers.unknown(carrier)
+        elif not carriers.find(carrier).is_energy:
+            yield carrier, f"{carrier} is no energy: its facts count without an account"
+        elif carrier in metered:
+            yield (
+                carrier,
+                (
+                    f"{carrier} is also metered by {metered[carrier]}: count it once, or give the"
+                    f" point the role {CHECK_ROLE}"
+                ),
+            )
 
 
 def _metering(point: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:

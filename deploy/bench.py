@@ -37,6 +37,9 @@ BENCHES: Final = {
     "query.growth": "deploy.benches.query",
     "query.month_p95_ms": "deploy.benches.query",
     "query.year_500_units_s": "deploy.benches.query",
+    "recompute.differences": "deploy.benches.recompute",
+    "recompute.readings_per_s": "deploy.benches.recompute",
+    "recompute.live_per_s": "deploy.benches.recompute",
     "edge.vs_bare": "deploy.benches.edge",
     "edge.blocks": "deploy.benches.edge",
     "edge.rss_mb": "deploy.benches.edge",
@@ -55,6 +58,11 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--seconds", type=int, metavar="N", help="of `ingest.sustained`: how long")
     parser.add_argument("--points", type=int, metavar="N", help="of `ingest.sustained`: how many")
     parser.add_argument("--seed", type=int, metavar="S", help="of `faults`: the first one's seed")
+    parser.add_argument("--units", type=int, metavar="N", help="of `recompute`: how many")
+    parser.add_argument("--months", type=int, metavar="N", help="of `recompute`: how many")
+    parser.add_argument(
+        "--judged", type=int, metavar="N", help="of `recompute`: units with figures"
+    )
     parser.set_defaults(run=_run)
 
 

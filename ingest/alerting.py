@@ -16,9 +16,9 @@ from core import alerts as rules
 from core import limits, periods
 from core.alerts import Alert, Finding, Observation
 from core.clock import from_us, to_us
-from core.intensity import Verdict
 from core.limits import Force
 from core.periods import Period
+from core.verdicts import Verdict
 from store import alerts, notifications
 from store.alerts import Key
 
@@ -188,8 +188,9 @@ def body(identity: str, told: Notice, kept: Kept, plant: Plant, now: datetime) -
 
 
 def _figure(each: Computed, verdict: Mapping[str, Any], zone: str, now: datetime) -> dict[str, Any]:
-    """Return what the alert's item shows of the figure behind it."""
+    """Return what the alert's item shows of the figure, of the part in which the limit holds."""
     intensity = each.figures["intensity"]
+    compared = verdict.get("part", {**intensity, "completeness": each.figures["completeness"]})
     return {
         "force": verdict["force"],
         "level": verdict["level"],
@@ -197,10 +198,10 @@ def _figure(each: Computed, verdict: Mapping[str, Any], zone: str, now: datetime
         "limit_value": verdict["limit_value"],
         "lapsed": verdict["lapsed"],
         "verdict": verdict["verdict"],
-        "value": intensity["value"],
-        "uncertainty": intensity["uncertainty"],
+        "value": compared["value"],
+        "uncertainty": compared["uncertainty"],
         "value_unit": intensity["unit"],
-        "completeness": each.figures["completeness"],
+        "completeness": compared["completeness"],
         "figure_period_start": periods.render(each.start_us, zone),
         "figure_closed": each.closed,
         "computed_at": periods.render_utc(to_us(now)),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from core import names, periods, plant, tomlfile
+from core import names, periods, plantfile, tomlfile
 from core.clock import to_us
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class ColumnTable(BaseModel):
     model_config = _STRICT
     name: str
     point: Annotated[str, Field(pattern=names.POINT_PATTERN)]
-    resolution: plant.Positive | None = None
+    resolution: plantfile.Positive | None = None
 
 
 class MapFile(BaseModel):

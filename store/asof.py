@@ -39,6 +39,7 @@ class KnownAt:
 
     connection: AsyncConnection[Any]
     plant: Plant
+    version: int  # of the declaration
     point_ids: Mapping[str, int]
     at: datetime
 
@@ -140,4 +141,4 @@ async def known_at(
 ) -> KnownAt | None:
     """Return the store as it was known of a site; None where nothing was declared yet."""
     declared = await basis.declared_at(connection, site, at)
-    return None if declared is None else KnownAt(connection, declared[0], point_ids, at)
+    return None if declared is None else KnownAt(connection, *declared, point_ids, at)

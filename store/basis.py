@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from psycopg.types.json import Jsonb
 
+from core import periods
 from core import plant as plants
+from core.clock import to_us
 from core.plant import Plant
 
 if TYPE_CHECKING:
@@ -118,6 +120,15 @@ async def declared_at(
     )
     row = await cursor.fetchone()
     return None if row is None else (plants.from_json({site: row[0]}), row[1])
+
+
+async def applied_at(connection: AsyncConnection[Any], site: str, version: int) -> str | None:
+    """Return when a version was applied as JSON carries it, None where there is none."""
+    cursor = await connection.execute(
+        "select applied_at from site_version where site = %s and version = %s", (site, version)
+    )
+    row = await cursor.fetchone()
+    return None if row is None else periods.render_utc(to_us(row[0]))
 
 
 async def declared(connection: AsyncConnection[Any], site: str, version: int) -> Plant:

@@ -2,7 +2,8 @@
 
 A cause is a JSON object: `kinds` names what there was (a closed list), and beside it stand the
 references: which points had late readings, which facts, which declaration, recorded when. It is
-looked for only when a closed figure has changed, and only where slots have.
+looked for only when a closed figure has changed, and only where slots have; or when somebody asks
+what came between two instants.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from core import periods
+from core import flags
 from core import plant as plants
-from core.clock import from_us, to_us
-from core.periods import SLOT_US
+from core.clock import from_us
+from core.flags import Flag
 from store import basis as bases
+from store import recorded
+from store.recorded import Ask, Pair
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from psycopg import AsyncConnection
@@ -34,6 +37,9 @@ STEPS: Final = "confirmed_steps"
 CATALOGUE: Final = "catalogue"
 RECOMPUTE: Final = "recompute"  # a stored figure was wrong and was put right
 UNEXPLAINED: Final = "unexplained"
+PERIOD_OPEN: Final = (
+    "period_open"  # between two instants only: the period had not ended, it went on
+)
 KINDS: Final = (
     PERIOD_END, LATE_READINGS, FACTS, DECLARATION, STEPS, CATALOGUE, RECOMPUTE, UNEXPLAINED,
 )  # fmt: skip
@@ -43,14 +49,17 @@ MOST_REFERENCES: Final = 100  # of a kind in one cause: a person reads them; `mo
 LAG: Final = timedelta(seconds=10)
 LONG_LAG: Final = timedelta(hours=1)
 NONE: Final = timedelta(0)
-SLOT: Final = timedelta(microseconds=SLOT_US)
 
 Cause = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A closed figure that is not what its newest version says, and what that one rested on."""
+    """A figure that is not what it was, and what that rested on.
+
+    `known_from` is since when it was known as it was; `until` None: to what is stored now. One
+    whose period had not ended then has changed by going on, too.
+    """
 
     unit: str
     start_us: int
@@ -60,25 +69,67 @@ class Change:
     catalogue: str | None
     before: Mapping[str, Any]
     after: Mapping[str, Any]
+    until: datetime | None = None
+
+    @property
+    def was_open(self) -> bool:
+        """Tell whether the period had not ended when the figure was known as it was."""
+        return self.until is not None and from_us(self.end_us) > self.known_from
 
     def moved_points(self) -> frozenset[str]:
         """Return the points that gave something else than before.
 
-        All, where something else is said of energy and no amount differs.
+        All, where something else is said of energy that neither an amount nor a fact explains.
         """
         old, new = (_points(figures) for figures in (self.before, self.after))
-        moved = {point for point in old.keys() | new.keys() if old.get(point) != new.get(point)}
-        if not moved and any(self.before.get(key) != self.after.get(key) for key in _OF_ENERGY):
+        moved = {
+            point
+            for point in old.keys() | new.keys()
+            if _gave(old.get(point)) != _gave(new.get(point))
+        }
+        if not moved and not self.moved_facts() and _said(self.before) != _said(self.after):
             return frozenset(old.keys() | new.keys())
         return frozenset(moved)
 
-    def moved_output(self) -> bool:
-        """Tell whether the output, or what it was made of, differs from before."""
-        made = [figures.get("inputs", {}).get("output") for figures in (self.before, self.after)]
-        return self.before.get("output") != self.after.get("output") or made[0] != made[1]
+    def moved_facts(self) -> bool:
+        """Tell whether what facts gave differs from before: the output, or any other input."""
+        return _of_facts(self.before) != _of_facts(self.after)
+
+    def ask(self, row: int, point: int, lag: timedelta = NONE) -> Ask:
+        """Return the question for what was recorded since of a point (0: of the unit's facts).
+
+        Late is only what was measured, or happened, before the figure was known.
+        """
+        begin, end = from_us(self.start_us), from_us(self.end_us)
+        if self.was_open:
+            end = max(begin, self.known_from)
+        return Ask(row, point, begin, end, self.known_from - lag, self.until)
 
 
-_OF_ENERGY: Final = ("energy", "completeness", "flags")
+# What slots say; the other flags come from facts and from what is declared.
+_OF_SLOTS: Final = frozenset(flags.words(2 * Flag.ESTIMATED - 1))
+_OF_READINGS: Final = frozenset({"energy", "measured_us"})  # what readings decide of an input
+
+
+def _said(figures: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what a figure says of its energy as a whole."""
+    of_slots = _OF_SLOTS.intersection(figures.get("flags", ()))
+    return figures.get("energy"), figures.get("completeness"), of_slots
+
+
+def _gave(point: Mapping[str, Any] | None) -> tuple[Any, ...] | None:
+    """Return what the readings of a point gave."""
+    return None if point is None else tuple(point.get(key) for key in sorted(_OF_READINGS))
+
+
+def _of_facts(figures: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return all that did not come from readings alone: heating values are facts, too."""
+    inputs = {key: value for key, value in figures.get("inputs", {}).items() if key != "points"}
+    points = {
+        point: {key: value for key, value in item.items() if key not in _OF_READINGS}
+        for point, item in _points(figures).items()
+    }
+    return figures.get("output"), inputs, points
 
 
 def _points(figures: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -99,32 +150,42 @@ def by_recompute() -> Cause:
 async def find(
     connection: AsyncConnection[Any], changes: Sequence[Change], basis: Basis
 ) -> list[Cause]:
-    """Return the cause of each change."""
-    found: list[Cause] = [{"kinds": []} for _ in changes]
-    declared = await _declarations(connection, changes, basis, found)
-    _catalogues(changes, basis, found)
-    cursor = await connection.execute("select point, point_id from point")
-    ids: dict[str, int] = dict(await cursor.fetchall())
-    search = _Search(connection, changes, {number: point for point, number in ids.items()}, found)
-    # What a changed declaration moves needs no late reading, and would mean looking at them all.
-    pairs = [
-        (row, ids[point])
-        for row, change in enumerate(changes)
-        for point in sorted(change.moved_points() - declared.get(row, frozenset()))
-        if point in ids
-    ]
-    produced = [row for row, change in enumerate(changes) if change.moved_output()]
-    told = await search.readings(pairs, NONE)
-    await search.readings([pair for pair in pairs if pair not in told], LAG)
+    """Return the cause of each change of a closed figure that was just computed."""
+    search = await _Search.begin(connection, changes, basis)
+    pairs, produced = search.pairs, search.produced
+    for lag in (NONE, LAG):
+        await search.readings(search.untold(pairs), lag)
+        await search.neighbours(search.untold(pairs), lag)
     await search.steps(pairs, NONE)
     await search.facts(produced, NONE)
-    puzzling = {row for row, cause in enumerate(found) if not cause["kinds"]}
+    puzzling = search.puzzling()
     await search.readings([pair for pair in pairs if pair[0] in puzzling], LONG_LAG)
     await search.steps([pair for pair in pairs if pair[0] in puzzling], LONG_LAG)
     await search.facts(sorted(puzzling), LONG_LAG)
-    for cause in found:
-        cause["kinds"] = [kind for kind in KINDS if kind in cause["kinds"]] or [UNEXPLAINED]
-    return found
+    return search.causes()
+
+
+async def between(
+    connection: AsyncConnection[Any], changes: Sequence[Change], basis: Basis
+) -> list[Cause]:
+    """Return what came between the two instants of each change that moved its figure.
+
+    Figures that are computed for an instant hold exactly what was recorded until then.
+    """
+    search = await _Search.begin(connection, changes, basis)
+    for change, cause in zip(changes, search.found, strict=True):
+        if change.was_open:
+            cause["kinds"].append(PERIOD_OPEN)
+    pairs = search.pairs
+    await search.readings(pairs, NONE)
+    ended = [pair for pair in search.untold(pairs) if not changes[pair[0]].was_open]
+    await search.neighbours(ended, NONE)
+    await search.steps(pairs, NONE)
+    await search.facts(search.produced, NONE)
+    puzzling = search.puzzling()  # readings whose slots ingest has not computed yet
+    left = [pair for pair in pairs if pair[0] in puzzling]
+    await search.readings(left, NONE, everywhere=True)
+    return search.causes()
 
 
 async def _declarations(
@@ -148,17 +209,12 @@ async def _declarations(
         if not _differs(before, basis.plant, change.unit):
             continue
         moved[row] = frozenset(plants.touched(before, basis.plant))
-        cursor = await connection.execute(
-            "select applied_at from site_version where site = %s and version = %s",
-            (unit.site, newest),
-        )
-        applied = await cursor.fetchone()
         found[row]["kinds"].append(DECLARATION)
         found[row]["declaration"] = {
             "site": unit.site,
             "from": change.declaration,
             "to": newest,
-            "applied_at": None if applied is None else periods.render_utc(to_us(applied[0])),
+            "applied_at": await bases.applied_at(connection, unit.site, basis.versions[unit.site]),
         }
     return moved
 
@@ -182,118 +238,85 @@ def _catalogues(changes: Sequence[Change], basis: Basis, found: list[Cause]) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """Looks for what was recorded since each change's newest version, and adds it to its cause."""
+    """Looks for what was recorded since each change's figure was known; adds it to its cause."""
 
     connection: AsyncConnection[Any]
     changes: Sequence[Change]
     names: Mapping[int, str]
     found: list[Cause]
+    pairs: Sequence[Pair]
+    produced: Sequence[int]
+    told: set[Pair]
+
+    @classmethod
+    async def begin(
+        cls, connection: AsyncConnection[Any], changes: Sequence[Change], basis: Basis
+    ) -> _Search:
+        """Add what changed with declaration and catalogue; what else moved is searched for."""
+        found: list[Cause] = [{"kinds": []} for _ in changes]
+        declared = await _declarations(connection, changes, basis, found)
+        _catalogues(changes, basis, found)
+        cursor = await connection.execute("select point, point_id from point")
+        ids: dict[str, int] = dict(await cursor.fetchall())
+        # What a changed declaration moves needs no late reading, and would mean to look at all.
+        pairs = [
+            (row, ids[point])
+            for row, change in enumerate(changes)
+            for point in sorted(change.moved_points() - declared.get(row, frozenset()))
+            if point in ids
+        ]
+        produced = [row for row, change in enumerate(changes) if change.moved_facts()]
+        names = {number: point for point, number in ids.items()}
+        return cls(connection, changes, names, found, pairs, produced, set())
+
+    def untold(self, pairs: Sequence[Pair]) -> list[Pair]:
+        """Return the pairs without any reading found."""
+        return [pair for pair in pairs if pair not in self.told]
+
+    def puzzling(self) -> set[int]:
+        """Return the changes without any cause yet."""
+        return {row for row, cause in enumerate(self.found) if not cause["kinds"]}
+
+    def causes(self) -> list[Cause]:
+        """Return the causes with their kinds in order."""
+        for cause in self.found:
+            said = [kind for kind in (PERIOD_OPEN, *KINDS) if kind in cause["kinds"]]
+            cause["kinds"] = said or [UNEXPLAINED]
+        return self.found
 
     async def readings(
-        self, pairs: Sequence[tuple[int, int]], lag: timedelta
-    ) -> set[tuple[int, int]]:
-        """Look for readings of (change, point number) where slots changed; return what has some."""
-        told: set[tuple[int, int]] = set()
-        if not pairs:
-            return told
-        changed = [self.changes[row].known_from - LONG_LAG for row, _ in pairs]
-        columns = _spans(self.changes, pairs)
-        within = (sorted({*columns[3]}), min(columns[1]), max(columns[2]))
-        cursor = await self.connection.execute(_SLOTS, (*columns, changed, *within))
-        spans = _merged(await cursor.fetchall())
-        if not spans:
-            return told
-        cursor = await self.connection.execute(
-            _READINGS,
-            (
-                [row for row, _, _, _ in spans],
-                [number for _, number, _, _ in spans],
-                [begin for _, _, begin, _ in spans],
-                [end for _, _, _, end in spans],
-                [self.changes[row].known_from - lag for row, _, _, _ in spans],
-                sorted({number for _, number, _, _ in spans}),
-                min(begin for _, _, begin, _ in spans),
-                max(end for _, _, _, end in spans),
-            ),
-        )
-        for row, number, count, *instants in await cursor.fetchall():
-            first, last, recorded_first, recorded_last = (
-                periods.render_utc(to_us(instant)) for instant in instants
-            )
-            item = {
-                "point": self.names[number],
-                "count": count,
-                "from": first,
-                "until": last,
-                "recorded_from": recorded_first,
-                "recorded_until": recorded_last,
-            }
-            _refer(self.found[row], LATE_READINGS, "readings", item)
-            told.add((row, number))
-        return told
+        self, pairs: Sequence[Pair], lag: timedelta, *, everywhere: bool = False
+    ) -> None:
+        """Look for readings of pairs, where slots changed or everywhere in the period."""
+        asks = self._asks(pairs, lag)
+        if not everywhere:
+            asks = await recorded.changed_slots(self.connection, asks, LONG_LAG)
+        for pair, item in (await recorded.readings(self.connection, asks, self.names)).items():
+            _refer(self.found[pair[0]], LATE_READINGS, "readings", item)
+            self.told.add(pair)
 
-    async def steps(self, pairs: Sequence[tuple[int, int]], lag: timedelta) -> None:
-        """Look for steps of (change, point number) that a person confirmed."""
-        if not pairs:
-            return
-        since = [self.changes[row].known_from - lag for row, _ in pairs]
-        cursor = await self.connection.execute(_STEPS, (*_spans(self.changes, pairs), since))
-        for row, number, at, who, when in await cursor.fetchall():
-            item = {
-                "point": self.names[number],
-                "at": periods.render_utc(to_us(at)),
-                "confirmed_by": who,
-                "confirmed_at": periods.render_utc(to_us(when)),
-            }
+    async def neighbours(self, pairs: Sequence[Pair], lag: timedelta) -> None:
+        """Look for readings beside the period that decide its edges."""
+        asks = self._asks(pairs, lag)
+        for pair, item in await recorded.neighbours(self.connection, asks, self.names):
+            _refer(self.found[pair[0]], LATE_READINGS, "readings", item)
+            self.told.add(pair)
+
+    async def steps(self, pairs: Sequence[Pair], lag: timedelta) -> None:
+        """Look for steps of pairs that a person confirmed."""
+        asks = self._asks(pairs, lag)
+        for row, item in await recorded.steps(self.connection, asks, self.names):
             _refer(self.found[row], STEPS, "steps", item)
 
     async def facts(self, rows: Sequence[int], lag: timedelta) -> None:
         """Look for production facts of changes, new ones and revisions."""
-        if not rows:
-            return
-        cursor = await self.connection.execute(
-            _FACTS,
-            (
-                list(rows),
-                [from_us(self.changes[row].start_us) for row in rows],
-                [from_us(self.changes[row].end_us) for row in rows],
-                [self.changes[row].unit for row in rows],
-                [self.changes[row].known_from - lag for row in rows],
-            ),
-        )
-        for row, identifier, revision, at, recorded_at, source in await cursor.fetchall():
-            item = {
-                "id": identifier,
-                "revision": revision,
-                "at": periods.render_utc(to_us(at)),
-                "recorded_at": periods.render_utc(to_us(recorded_at)),
-                "source": source,
-            }
+        asks = self._asks([(row, 0) for row in rows], lag)
+        units = [self.changes[row].unit for row in rows]
+        for row, item in await recorded.facts(self.connection, asks, units):
             _refer(self.found[row], FACTS, "facts", item)
 
-
-def _spans(
-    changes: Sequence[Change], pairs: Sequence[tuple[int, int]]
-) -> tuple[list[int], list[datetime], list[datetime], list[int]]:
-    return (
-        [row for row, _ in pairs],
-        [from_us(changes[row].start_us) for row, _ in pairs],
-        [from_us(changes[row].end_us) for row, _ in pairs],
-        [number for _, number in pairs],
-    )
-
-
-def _merged(
-    slots: Iterable[tuple[int, int, datetime]],
-) -> list[tuple[int, int, datetime, datetime]]:
-    """Return (change, point number, begin, end) of slots that follow one another, from sorted."""
-    found: list[tuple[int, int, datetime, datetime]] = []
-    for row, number, start in slots:
-        if found and found[-1][:2] == (row, number) and found[-1][3] == start:
-            found[-1] = (row, number, found[-1][2], start + SLOT)
-        else:
-            found.append((row, number, start, start + SLOT))
-    return found
+    def _asks(self, pairs: Sequence[Pair], lag: timedelta) -> list[Ask]:
+        return [self.changes[row].ask(row, point, lag) for row, point in pairs]
 
 
 def _refer(cause: Cause, kind: str, name: str, item: Mapping[str, Any]) -> None:
@@ -305,34 +328,3 @@ def _refer(cause: Cause, kind: str, name: str, item: Mapping[str, Any]) -> None:
         items.append(item)
     else:
         cause["more"] = cause.get("more", 0) + 1
-
-
-# What a join says pair by pair is said once more for all: the planner then reads no other rows.
-_SLOTS: Final = (
-    "select k.n, k.p, s.slot_start from unnest(%s::int[], %s::timestamptz[], %s::timestamptz[],"
-    " %s::int[], %s::timestamptz[]) as k(n, f, u, p, changed) join slot_energy s"
-    " on s.point_id = k.p and s.slot_start >= k.f and s.slot_start < k.u"
-    " and s.computed_at > k.changed where s.point_id = any(%s) and s.slot_start >= %s"
-    " and s.slot_start < %s order by k.n, k.p, s.slot_start"
-)
-_READINGS: Final = (
-    "select k.n, k.p, count(*), min(r.ts), max(r.ts), min(r.recorded_at), max(r.recorded_at)"
-    " from unnest(%s::int[], %s::int[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[])"
-    " as k(n, p, f, u, since) join reading r on r.point_id = k.p and r.ts >= k.f and r.ts < k.u"
-    " and r.recorded_at > k.since where r.point_id = any(%s) and r.ts >= %s and r.ts < %s"
-    " group by k.n, k.p order by k.n, k.p"
-)
-_STEPS: Final = (
-    "select k.n, s.point_id, s.ts, s.confirmed_by, s.confirmed_at from unnest(%s::int[],"
-    " %s::timestamptz[], %s::timestamptz[], %s::int[], %s::timestamptz[]) as k(n, f, u, p, since)"
-    " join confirmed_step s on s.point_id = k.p and s.ts >= k.f - interval '1 day'"
-    " and s.ts < k.u + interval '1 day' and s.confirmed_at > k.since order by k.n, s.ts"
-)
-# A fact belongs to a period when any of its revisions lies in it: a correction may move it.
-_FACTS: Final = (
-    "select distinct k.n, f.id, f.revision, f.at, f.recorded_at, f.source from unnest(%s::int[],"
-    " %s::timestamptz[], %s::timestamptz[], %s::text[], %s::timestamptz[]) as k(n, f, u, unit,"
-    " since) join output_fact there on there.unit = k.unit and there.at >= k.f and there.at < k.u"
-    " join output_fact f on f.site = there.site and f.id = there.id and f.recorded_at > k.since"
-    " order by k.n, f.recorded_at, f.id, f.revision"
-)

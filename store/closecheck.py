@@ -1,4 +1,4 @@
-"""Whether a month's snapshot still says the truth: its own bytes, its chain, what it speaks of.
+"""Whether a month's snapshot still says the truth: its seal, its chain, and what it speaks of.
 
 Promise: every part is computed again from the tables, nothing is believed because it is stored;
 what cannot be looked at any more (archived readings) is named as unchecked, never called good.
@@ -6,32 +6,39 @@ what cannot be looked at any more (archived readings) is named as unchecked, nev
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from core import periods, wire
+from core import periods
 from core.clock import to_us
-from core.errors import Misconfigured
-from core.wire_pb2 import Packet
-from store import asof, basis, digests, retention
+from store import asof, basis, closeseal, digests, retention
+from store.closeseal import Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from psycopg import AsyncConnection
 
-    from store.closing import MonthClose
+    from store.closing import MonthClose, Watch
 
-MOST_PROBLEMS: Final = 1_000  # of one snapshot: the first ones tell enough
+MOST_PROBLEMS: Final = 1_000  # of one part: the first ones tell enough
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What is wrong with a snapshot, and what could not be looked at, one sentence each."""
+    """The parts of a snapshot that were looked at, in order, with what was found."""
 
-    problems: tuple[str, ...]
-    unchecked: tuple[str, ...]
+    parts: tuple[Part, ...]
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Return what is wrong, one sentence each."""
+        return tuple(problem for part in self.parts for problem in part.problems)
+
+    @property
+    def unchecked(self) -> tuple[str, ...]:
+        """Return what could not be looked at, one sentence each."""
+        return tuple(reason for part in self.parts for reason in part.unchecked)
 
     @property
     def well(self) -> bool:
@@ -39,27 +46,33 @@ class Checked:
         return not self.problems
 
 
-async def verify(connection: AsyncConnection[Any], closed: MonthClose) -> Checked:
+async def verify(
+    connection: AsyncConnection[Any],
+    closed: MonthClose,
+    expected_key: str | None = None,
+    watch: Watch = lambda *_: None,
+) -> Checked:
     """Check one snapshot against itself, the one before it, and the store."""
-    problems = [*_sealed(closed)]
-    if problems:  # what follows reads the body, which is no longer to be believed
-        return Checked(tuple(problems), ())
+    parts = closeseal.check(closed.seal, expected_key)
+    if all(part.name != "signature" for part in parts):
+        return Checked(tuple(parts))  # the rest reads the body, which is not to be believed
     content = closed.content()
-    unchecked: list[str] = []
-    problems += await _chain(connection, closed)
-    problems += await _declared(connection, closed, content)
-    problems += await _figures(connection, closed, content["figures"])
-    problems += await _readings(connection, closed, content["readings"], unchecked)
-    problems += await _facts(connection, closed, content["facts"])
-    return Checked(tuple(problems[:MOST_PROBLEMS]), tuple(unchecked))
+    parts[1].problems += _as_in_table(closed, content)
+    if parts[1].problems:
+        return Checked(tuple(parts))
+    parts.append(Part("chain", await _chain(connection, closed)))
+    parts.append(Part("declaration", await _declared(connection, closed, content)))
+    parts.append(Part("catalogue", await _catalogue(connection, content)))
+    parts.append(Part("figures", await _figures(connection, closed, content["figures"])))
+    parts.append(await _readings(connection, closed, content["readings"], watch))
+    parts.append(Part("facts", await _facts(connection, closed, content)))
+    for part in parts:
+        del part.problems[MOST_PROBLEMS:]
+    return Checked(tuple(parts))
 
 
-def _sealed(closed: MonthClose) -> Iterator[str]:
-    data = closed.body.encode()
-    if hashlib.sha256(data).digest() != closed.sha256:
-        yield "the body is not the one that was hashed"
-        return
-    content = closed.content()
+def _as_in_table(closed: MonthClose, content: Mapping[str, Any]) -> Iterator[str]:
+    """Yield where the columns beside the body say something else than it."""
     previous = None if closed.previous is None else closed.previous.hex()
     said = {
         "site": closed.site,
@@ -78,16 +91,6 @@ def _sealed(closed: MonthClose) -> Iterator[str]:
     ):
         if periods.parse_instant(content[key]) != instant_us:
             yield f"{key} is not the one in the body"
-    if closed.key is not None and closed.signature is not None:
-        yield from _signed(closed.key, data, closed.signature)
-
-
-def _signed(key: str, data: bytes, signature: bytes) -> Iterator[str]:
-    try:
-        if not wire.verify(Packet(envelope=data, signature=signature), key):
-            yield f"the signature is not by {key}"
-    except Misconfigured:
-        yield f"{key} is no Ed25519 key"
 
 
 async def _chain(connection: AsyncConnection[Any], closed: MonthClose) -> list[str]:
@@ -106,19 +109,22 @@ async def _chain(connection: AsyncConnection[Any], closed: MonthClose) -> list[s
 async def _declared(
     connection: AsyncConnection[Any], closed: MonthClose, content: Mapping[str, Any]
 ) -> list[str]:
-    problems: list[str] = []
     version = content["declaration"]["version"]
     plant = await basis.declared(connection, closed.site, version)
     kept = plant.declarations.get(closed.site)
     if kept is None or digests.sha256(kept) != content["declaration"]["sha256"]:
-        problems.append(f"version {version} of the declaration is not the one it was closed with")
+        return [f"version {version} of the declaration is not the one it was closed with"]
+    return []
+
+
+async def _catalogue(connection: AsyncConnection[Any], content: Mapping[str, Any]) -> list[str]:
     cursor = await connection.execute(
         "select files from catalogue_version where catalogue = %s", (content["catalogue"],)
     )
     row = await cursor.fetchone()
     if row is None or basis.digest_of(row[0]) != content["catalogue"]:
-        problems.append("the catalogue it was closed with is not kept as it was")
-    return problems
+        return ["the catalogue it was closed with is not kept as it was"]
+    return []
 
 
 async def _figures(
@@ -139,54 +145,61 @@ async def _figures(
     if counted is None or counted[0] != len(figures):
         problems.append("the table of closed figures does not hold what the body names")
     for each in figures:
-        row = kept.get(each["result"])
-        where = f"{each['period']} {each['period_start']} of {each['unit']} {each['indicator']}"
-        if row is None:
-            problems.append(f"{where}: its result {each['result']} is gone")
-            continue
-        named = (each["unit"], each["indicator"], each["period"])
-        start_us = periods.parse_instant(each["period_start"])
-        if (*row[:3], to_us(row[3]), row[4]) != (*named, start_us, each["version"]):
-            problems.append(f"{where}: its result speaks of something else")
-        elif digests.sha256(row[5]) != each["sha256"]:
-            problems.append(f"{where}: its figures were changed")
-        elif row[6]:
-            problems.append(f"{where}: the table of closed figures does not name it")
+        wrong = _wrong_figure(each, kept.get(each["result"]))
+        if wrong:
+            where = f"{each['period']} {each['period_start']} of {each['unit']} {each['indicator']}"
+            problems.append(f"{where}: {wrong}")
     return problems
+
+
+def _wrong_figure(each: Mapping[str, Any], row: Sequence[Any] | None) -> str:
+    """Return what is wrong with a figure that a body names, nothing where it stands."""
+    if row is None:
+        return f"its result {each['result']} is gone"
+    named = (each["unit"], each["indicator"], each["period"])
+    start_us = periods.parse_instant(each["period_start"])
+    if (*row[:3], to_us(row[3]), row[4]) != (*named, start_us, each["version"]):
+        return "its result speaks of something else"
+    if digests.sha256(row[5]) != each["sha256"]:
+        return "its figures were changed"
+    return "the table of closed figures does not name it" if row[6] else ""
 
 
 async def _readings(
     connection: AsyncConnection[Any],
     closed: MonthClose,
     points: Sequence[Mapping[str, Any]],
-    unchecked: list[str],
-) -> list[str]:
+    watch: Watch,
+) -> Part:
+    part = Part("readings")
     cursor = await connection.execute("select point, point_id from point")
     ids: dict[str, int] = dict(await cursor.fetchall())
     month = (closed.month_start_us, closed.month_end_us)
     kept = await retention.load(connection)
     if asof.gone(kept, *month):
-        unchecked.append(
+        part.unchecked.append(
             "readings of this month are archived: restore them to compare their digests"
         )
-        return []
-    problems: list[str] = []
-    for each in points:
+        return part
+    for done, each in enumerate(points, start=1):
         if each["point"] not in ids:
-            problems.append(f"the point {each['point']} is unknown")
+            part.problems.append(f"the point {each['point']} is unknown")
             continue
         found = await digests.readings(connection, ids[each["point"]], month, closed.known_at)
-        problems += _compared(f"readings of {each['point']}", found, each)
-    return problems
+        part.problems += _compared(f"readings of {each['point']}", found, each)
+        watch(done, len(points))
+    return part
 
 
 async def _facts(
-    connection: AsyncConnection[Any], closed: MonthClose, units: Sequence[Mapping[str, Any]]
+    connection: AsyncConnection[Any], closed: MonthClose, content: Mapping[str, Any]
 ) -> list[str]:
     month = (closed.month_start_us, closed.month_end_us)
     problems: list[str] = []
-    for each in units:
-        found = await digests.facts(connection, each["unit"], month, closed.known_at)
+    for each in content["facts"]:
+        found = await digests.facts(
+            connection, each["unit"], month, closed.known_at, content["format"]
+        )
         problems += _compared(f"facts of {each['unit']}", found, each)
     return problems
 

@@ -3,23 +3,24 @@
 The snapshot names the figures by id and version with their digest, the declaration, the catalogue,
 and digests of the readings and facts behind them, all as known QUIET before the close. Promise:
 what comes later makes new versions of figures and leaves the snapshot as it is; whoever changes
-one of its parts is found by `verify`.
+one of its parts is found by `closecheck.verify`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
+import os
+import stat
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid4
 
 from core import periods, wire
 from core.clock import from_us, to_us
-from core.errors import Misconfigured, Rejected
-from core.periods import Period
-from store import basis, digests, plants, results, waiting
+from core.errors import Misconfigured, Problem, Rejected
+from store import basis, closable, digests, plants, results
+from store.closable import KINDS, QUIET, Month
+from store.closeseal import Seal
 from store.digests import canonical
 
 if TYPE_CHECKING:
@@ -31,10 +32,9 @@ if TYPE_CHECKING:
 
     from core.plant import Plant
 
-FORMAT: Final = 1  # of the body
-KINDS: Final = (Period.DAY, Period.MONTH)  # whose figures a snapshot names
-# Longer than any transaction of ours may take: what was recorded before then is committed.
-QUIET: Final = timedelta(minutes=5)
+    Watch = Callable[[int, int], None]  # hears of (points and units done, of all)
+
+FORMAT: Final = 2  # of the body; 1 had no key, and facts without stream and unit of the amount
 MOST_KEY_BYTES: Final = 16_384
 _LOCK: Final = 0x636C6F7365  # "close": one at a time, so that a site's chain has no fork
 
@@ -65,75 +65,81 @@ class MonthClose:
     key: str | None
     signature: bytes | None
 
+    @property
+    def seal(self) -> Seal:
+        """Return the body with its hash and signature."""
+        return Seal(self.body, self.sha256, self.key, self.signature)
+
     def content(self) -> dict[str, Any]:
         """Return the body as data."""
-        content: dict[str, Any] = json.loads(self.body)
-        return content
+        return self.seal.content()
 
 
 def signer(key_file: Path | None) -> Signer | None:
-    """Return who signs, None where no key file is configured; raises Misconfigured on a bad one."""
+    """Return who signs, None where no key file is configured.
+
+    Raises Misconfigured on one that is none, that cannot be read, or that others may read.
+    """
     if key_file is None:
         return None
+    where = str(key_file)
     try:
         with key_file.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             pem = file.read(MOST_KEY_BYTES)
     except OSError as error:
-        raise Misconfigured(f"the signing key {key_file} cannot be read: {error.strerror}") from (
-            error
-        )
-    return Signer(*wire.signer(pem))
+        raise Misconfigured([Problem(where, f"cannot be read: {error.strerror}")]) from error
+    if mode & 0o077:
+        message = f"others than its owner may read or change the key: chmod 600 {where}"
+        raise Misconfigured([Problem(where, message)])
+    try:
+        return Signer(*wire.signer(pem))
+    except Misconfigured as error:
+        raise Misconfigured([Problem(where, str(error))]) from error
 
 
 async def close_month(
     connection: AsyncConnection[Any],
     site: str,
-    within_us: int,
+    month: str,
     who: str,
     now: datetime,
     signs: Signer | None = None,
+    watch: Watch = lambda *_: None,
 ) -> MonthClose:
-    """Close the month of a site that holds an instant, in the caller's transaction.
+    """Close a month, such as 2026-10, of a site, in the caller's transaction.
 
-    Raises Rejected where the month is not over, not computed, not quiet, or closed already.
+    Raises Rejected for an unknown site or no month, and its NotClosable where the month is not
+    over, not computed, not quiet, or closed already.
     """
-    known_at = now - QUIET
-    declared = await basis.declared_at(connection, site, known_at)
-    if declared is None or site not in declared[0].sites:
-        raise Rejected(f"no site {site!r} was declared by {_utc(known_at)}", "unknown_site")
-    plant = declared[0]
-    zone = plant.sites[site].timezone
-    month = periods.period_at(Period.MONTH, within_us, zone)
-    if from_us(month[1]) > known_at:
-        raise Rejected(
-            f"the month of {site} that ends at {periods.render(month[1], zone)} can be closed"
-            f" {QUIET.seconds // 60} minutes after its end",
-            "month_not_over",
-        )
-    behind = await _behind(connection, plant, site, month, known_at)  # long, and needs no lock
+    asked, plant, version = await _asked(connection, site, month, now - QUIET)
+    closable.check_over(asked)
+    ids = (await plants.load(connection)).ids
+    await closable.check(connection, asked, plant, ids)
+    behind = await _behind(connection, asked, plant, ids, watch)  # long, and needs no lock
     await connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
     await results.alone(connection, wait=True)
-    await _refuse_closed(connection, site, month, zone)
-    await _refuse_pending(connection, plant, site, month)
-    figures = await _figures(connection, site, month, known_at, zone)
+    await closable.check(connection, asked, plant, ids)
+    figures = await _figures(connection, asked)
     previous = await _last(connection, site)
     body = {
         "format": FORMAT,
         "site": site,
-        "month_start": periods.render(month[0], zone),
-        "month_end": periods.render(month[1], zone),
+        "month_start": asked.start,
+        "month_end": asked.end,
         "number": 1 if previous is None else previous.number + 1,
         "previous": None if previous is None else previous.sha256.hex(),
-        "known_at": _utc(known_at),
+        "known_at": _utc(asked.known_at),
         "closed_at": _utc(now),
         "closed_by": who,
         "store": await plants.store_id(connection),
-        "declaration": {"version": declared[1], "sha256": digests.sha256(plant.to_json(site))},
+        "declaration": {"version": version, "sha256": digests.sha256(plant.to_json(site))},
         "catalogue": basis.catalogue().digest,
+        "key": None if signs is None else signs.key,
         "figures": figures,
         **behind,
     }
-    closed = _sealed(body, month, (known_at, now), previous, signs)
+    closed = _sealed(body, asked.bounds, (asked.known_at, now), previous, signs)
     await _insert(connection, closed)
     return closed
 
@@ -151,117 +157,85 @@ async def find(connection: AsyncConnection[Any], month_close: UUID) -> MonthClos
     return None if row is None else _month_close(row)
 
 
+async def find_month(
+    connection: AsyncConnection[Any], site: str, month_start_us: int
+) -> MonthClose | None:
+    """Return the snapshot of a site's month, None where it is not closed."""
+    cursor = await connection.execute(
+        f"{_SELECT} where site = %s and month_start = %s", (site, from_us(month_start_us))
+    )
+    row = await cursor.fetchone()
+    return None if row is None else _month_close(row)
+
+
+async def _asked(
+    connection: AsyncConnection[Any], site: str, month: str, known_at: datetime
+) -> tuple[Month, Plant, int]:
+    """Return the month in the site's zone, what was declared of the site, and its version."""
+    declared = await basis.declared_at(connection, site, known_at)
+    if declared is None or site not in declared[0].sites:
+        raise Rejected(f"no site {site!r} was declared by {_utc(known_at)}", "unknown_site")
+    plant, version = declared
+    zone = plant.sites[site].timezone
+    try:
+        bounds = periods.parse_month(month, zone)
+    except ValueError as error:
+        raise Rejected(str(error), "bad_month") from error
+    return Month(site, bounds, zone, known_at), plant, version
+
+
 async def _behind(
     connection: AsyncConnection[Any],
+    month: Month,
     plant: Plant,
-    site: str,
-    month: tuple[int, int],
-    known_at: datetime,
+    ids: Mapping[str, int],
+    watch: Watch,
 ) -> dict[str, Any]:
     """Return the digests of the readings and facts behind a month's figures."""
-    ids = await _point_ids(connection)
-    points = [point for point in plant.points.values() if point.site == site and point.energy_unit]
-    units = [unit.id for unit in plant.units.values() if unit.site == site]
+    points = sorted(
+        point.id
+        for point in plant.points.values()
+        if point.site == month.site and point.energy_unit
+    )
+    units = sorted(unit.id for unit in plant.units.values() if unit.site == month.site)
+    of_all = len(points) + len(units)
+    watch(0, of_all)
     readings = []
-    for point in sorted(point.id for point in points):
-        found = await digests.readings(connection, ids[point], month, known_at)
+    for done, point in enumerate(points, start=1):
+        found = await digests.readings(connection, ids[point], month.bounds, month.known_at)
         readings.append({"point": point, "count": found.count, "sha256": found.sha256})
+        watch(done, of_all)
     facts = []
-    for unit in sorted(units):
-        found = await digests.facts(connection, unit, month, known_at)
+    for done, unit in enumerate(units, start=len(points) + 1):
+        found = await digests.facts(connection, unit, month.bounds, month.known_at, FORMAT)
         facts.append({"unit": unit, "count": found.count, "sha256": found.sha256})
+        watch(done, of_all)
     return {"readings": readings, "facts": facts}
 
 
-async def _refuse_closed(
-    connection: AsyncConnection[Any], site: str, month: tuple[int, int], zone: str
-) -> None:
-    cursor = await connection.execute(
-        "select closed_by, closed_at from month_close where site = %s and month_start = %s",
-        (site, from_us(month[0])),
-    )
-    row = await cursor.fetchone()
-    if row is not None:
-        raise Rejected(
-            f"the month of {site} that begins at {periods.render(month[0], zone)} was closed by"
-            f" {row[0]} at {_utc(row[1])}: a snapshot is never made anew",
-            "month_closed",
-        )
-
-
-async def _refuse_pending(
-    connection: AsyncConnection[Any], plant: Plant, site: str, month: tuple[int, int]
-) -> None:
-    """Refuse while readings or facts of the month wait for their figures."""
-    ids = await _point_ids(connection)
-    points = [
-        ids[point.id] for point in plant.points.values() if point.site == site and point.id in ids
-    ]
-    units = [unit.id for unit in plant.units.values() if unit.site == site]
-    if await waiting.any_in(connection, points, units, month):
-        raise Rejected(
-            f"readings or facts of {site} in this month wait for their figures: close it once"
-            " `danhao ingest run` has computed them",
-            "month_not_computed",
-        )
-
-
-async def _point_ids(connection: AsyncConnection[Any]) -> dict[str, int]:
-    cursor = await connection.execute("select point, point_id from point")
-    return dict(await cursor.fetchall())
-
-
-async def _figures(
-    connection: AsyncConnection[Any],
-    site: str,
-    month: tuple[int, int],
-    known_at: datetime,
-    zone: str,
-) -> list[dict[str, Any]]:
-    """Return the newest versions of the month's figures; refuse what is open or too new."""
+async def _figures(connection: AsyncConnection[Any], month: Month) -> list[dict[str, Any]]:
+    """Return the newest versions of the month's figures; raises NotClosable without any."""
     cursor = await connection.execute(
         "select distinct on (unit, indicator, period, period_start) unit, indicator, period,"
-        " period_start, result, version, closed, computed_at, figures from result"
+        " period_start, result, version, figures from result"
         " where starts_with(unit, %s) and period = any(%s) and period_start >= %s"
         " and period_end <= %s order by unit, indicator, period, period_start, version desc",
-        (f"{site}.", list(KINDS), from_us(month[0]), from_us(month[1])),
+        (f"{month.site}.", list(KINDS), from_us(month.bounds[0]), from_us(month.bounds[1])),
     )
-    found: list[dict[str, Any]] = []
-    for (
-        unit,
-        indicator,
-        period,
-        start,
-        result,
-        version,
-        closed,
-        computed_at,
-        figures,
-    ) in await cursor.fetchall():
-        if not closed or computed_at > known_at:
-            raise Rejected(
-                f"the {period} of {unit} that begins at {periods.render(to_us(start), zone)} has"
-                f" figures of {_utc(computed_at)}: close the month once nothing has changed for"
-                f" {QUIET.seconds // 60} minutes",
-                "month_not_quiet",
-            )
-        found.append(
-            {
-                "unit": unit,
-                "indicator": indicator,
-                "period": period,
-                "period_start": periods.render(to_us(start), zone),
-                "result": str(result),
-                "version": version,
-                "sha256": digests.sha256(figures),
-            }
-        )
+    found = [
+        {
+            "unit": unit,
+            "indicator": indicator,
+            "period": period,
+            "period_start": periods.render(to_us(start), month.zone),
+            "result": str(result),
+            "version": version,
+            "sha256": digests.sha256(figures),
+        }
+        for unit, indicator, period, start, result, version, figures in await cursor.fetchall()
+    ]
     if not found:
-        raise Rejected(
-            f"{site} has no figures in the month that begins at"
-            f" {periods.render(month[0], zone)}: there is nothing to close",
-            "month_not_computed",
-        )
+        raise closable.none_at_all(month)
     return found
 
 

@@ -69,8 +69,7 @@ def _url(options: argparse.Namespace) -> str:
 
 
 def _read(path: Path) -> Plant:
-    known = frozenset(indicators.computing())
-    return plant.parse(settings.read_text(path), str(path), known)
+    return plant.parse(settings.read_text(path), str(path), indicators.computing())
 
 
 def _check(options: argparse.Namespace) -> int:

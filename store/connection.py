@@ -6,7 +6,7 @@ never the password; a connection that comes from here speaks UTC and has time-ou
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import psycopg
@@ -16,7 +16,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from core.errors import Misconfigured, Retryable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 Pool: TypeAlias = AsyncConnectionPool[AsyncConnection[Any]]
 
@@ -106,6 +106,28 @@ def parameters(
         "application_name": application,
         "options": options.strip(),
     }
+
+
+@asynccontextmanager
+async def single(url: str, application: str) -> AsyncIterator[AsyncConnection[Any]]:
+    """Open one connection of a command that commits by itself and may work for hours.
+
+    Raises Retryable where the server goes away meanwhile.
+    """
+    pool = await open_pool(url, application=application, most=1)
+    try:
+        async with pool.connection() as link:
+            await link.set_autocommit(True)
+            # The bound of a program's statements is wrong for a scan of everything there is.
+            await link.execute("set statement_timeout = 0")
+            try:
+                yield link
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                raise Retryable(
+                    f"the database is out: {_first_line(error)}: run it again"
+                ) from error
+    finally:
+        await pool.close()
 
 
 def connect(url: str, application: str = "danhao") -> psycopg.Connection[Any]:

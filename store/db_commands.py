@@ -6,22 +6,19 @@ import argparse
 import asyncio
 import json
 import os
-from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import psycopg
-
 from core import clock
 from core.clock import to_us
-from core.errors import Misconfigured, Retryable
+from core.errors import Misconfigured
 from store import archive, backup, backupfile, connection, engine, migrate, proof, settings, status
 from store.bar import Bar
 from store.engine import Engine
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import Callable, Coroutine
 
     from psycopg import AsyncConnection
 
@@ -253,26 +250,8 @@ def _run(
 
 
 async def _alone(url: str, work: Callable[..., Coroutine[Any, Any, Any]]) -> Any:
-    async with _link(url) as link:
+    async with connection.single(url, "danhao db") as link:
         return await work(link)
-
-
-@asynccontextmanager
-async def _link(url: str) -> AsyncIterator[AsyncConnection[Any]]:
-    """Open one connection that commits by itself and may work for hours."""
-    pool = await connection.open_pool(url, application="danhao db", most=1)
-    try:
-        async with pool.connection() as link:
-            await link.set_autocommit(True)
-            # The bound of a program's statements is wrong for a scan of everything there is.
-            await link.execute("set statement_timeout = 0")
-            try:
-                yield link
-            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-                first = (str(error) or type(error).__name__).splitlines()[0]
-                raise Retryable(f"the database is out: {first}: run it again") from error
-    finally:
-        await pool.close()
 
 
 def _url(options: argparse.Namespace) -> str:

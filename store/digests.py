@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from core import periods
 from core.clock import from_us, to_us
+from core.facts import MOST_TOLERANCE_H, reach
 from store import arrays
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 CHUNK_US: Final = 86_400_000_000  # a day of readings at once: 16 MB at ten a second
 # One reading: microseconds since 1970, value, quality; little-endian, without gaps.
 _ROW: Final = np.dtype([("ts", "<i8"), ("value", "<f8"), ("quality", "<i2")])
+# What of a fact its digest holds beside id, revision, kind, instant, amount and grades, by the
+# format of the body.
+_MORE: Final = {1: "", 2: ", stream, amount_unit"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +82,39 @@ async def readings(
 
 
 async def facts(
-    connection: AsyncConnection[Any], unit: str, span_us: tuple[int, int], known_at: datetime
+    connection: AsyncConnection[Any],
+    unit: str,
+    span_us: tuple[int, int],
+    known_at: datetime,
+    form: int,
 ) -> Digest:
-    """Return the digest of a unit's facts that counted in a span, as known at an instant."""
+    """Return the digest of a unit's facts that counted in a span, as known at an instant.
+
+    `form` is the format of the body that names it. In 1 a fact counted where it lay; from 2 on
+    also wherever it may change a period, as stock-taking before the span does.
+    """
+    margin = timedelta(0) if form == 1 else timedelta(hours=MOST_TOLERANCE_H)
     cursor = await connection.execute(
-        "select id, revision, kind, at, mass_e6, grades from output_fact o where unit = %(unit)s"
-        " and at >= %(from)s and at < %(until)s and recorded_at <= %(at)s"
+        f"select id, revision, kind, at, mass_e6, grades{_MORE[form]} from output_fact o"  # noqa: S608 - constants only
+        " where unit = %(unit)s and at < %(until)s and (at >= %(from)s or %(bases)s"
+        " and kind = 'base') and recorded_at <= %(at)s"
         " and not exists (select from output_fact r where r.site = o.site and r.id = o.id"
         '  and r.revision > o.revision and r.recorded_at <= %(at)s) order by id collate "C"',
         {
             "unit": unit,
-            "from": from_us(span_us[0]),
-            "until": from_us(span_us[1]),
+            "from": from_us(span_us[0]) - margin,
+            "until": from_us(span_us[1]) + margin,
             "at": known_at,
+            "bases": form > 1,
         },
     )
     rows = [
-        [row[0], row[1], row[2], periods.render_utc(to_us(row[3])), row[4], row[5]]
+        [*row[:3], periods.render_utc(to_us(row[3])), *row[4:]]
         for row in await cursor.fetchall()
+        if form == 1 or _counts(span_us, reach(row[2], to_us(row[3]), row[5]))
     ]
     return Digest(len(rows), sha256(rows))
+
+
+def _counts(span_us: tuple[int, int], reached: tuple[int, int]) -> bool:
+    return span_us[0] < reached[1] and reached[0] < span_us[1]

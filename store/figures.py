@@ -9,22 +9,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from core import decimals, intensity, limits
+from core import byfacts, evidence, intensity, limits, verdicts
+from core.byfacts import Told
 from core.clock import to_us
+from core.facts import Scope
+from core.verdicts import Held
 from store import output, slotsums
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from psycopg import AsyncConnection
 
     from core.indicators import Indicator
-    from core.intensity import PeriodEnergy, PeriodOutput
+    from core.intensity import Intensity, PeriodEnergy, PeriodOutput
+    from core.limits import Limit
     from core.plant import Plant, Point, Unit
+
+    LimitsOf = Callable[[str], Sequence[Limit]]  # the limits of an indicator
 
 # Of each point the parts of one period, cut where its factor to coal equivalent changes.
 Energies = list[tuple["Point", list["PeriodEnergy"]]]
+Bound = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,103 +87,126 @@ async def compute(
 
 
 async def compute_all(
-    source: Source, plant: Plant, asked: Sequence[Asked], now: datetime
+    source: Source,
+    plant: Plant,
+    asked: Sequence[Asked],
+    now: datetime,
+    limits_of: LimitsOf = limits.of_indicator,
 ) -> list[list[dict[str, Any]]]:
-    """Return the figures of all periods asked for, from one question to each half of the source."""
-    counted = [plant.counted(each.unit.id, each.indicator.counts) for each in asked]
-    cuts = [
-        [
-            [(point, intensity.spans(each.indicator, point, *bound)) for point in points]
-            for bound in each.bounds
-        ]
-        for each, points in zip(asked, counted, strict=True)
-    ]
+    """Return the figures of all periods asked for, from one question to each half of the source.
+
+    Facts come first: heating values measured of a day's fuel cut a period for its meters. Parts of
+    a period in which a limit stands elsewhere are computed beside it (core.verdicts).
+    """
+    asked, wanted = _with_parts(plant, asked, limits_of), asked
+    periods = [_periods(plant, each) for each in asked]
     # The same span is asked for by several indicators: once is enough.
+    questions = dict.fromkeys(
+        question for each in periods for period in each for question in period.questions()
+    )
+    answers = dict(zip(questions, await source.outputs(list(questions)), strict=True))
+    told = {id(period): Told(period.scope, answers) for each in periods for period in each}
+    cuts = [[period.cuts(told[id(period)]) for period in each] for each in periods]
     spans = dict.fromkeys(
         (point.id, begin, end)
-        for periods in cuts
-        for period in periods
+        for each in cuts
+        for period in each
         for point, parts in period
         for begin, end in parts
     )
     found = dict(zip(spans, await source.energies(list(spans)), strict=True))
-    outputs = iter(await source.outputs([span for each in asked for span in _outputs(each)]))
     now_us = to_us(now)
     results: list[list[dict[str, Any]]] = []
-    for each, periods in zip(asked, cuts, strict=True):
-        item: list[dict[str, Any]] = []
-        for bound, period in zip(each.bounds, periods, strict=True):
+    for each, parted, first in zip(periods, cuts, wanted, strict=True):
+        made: dict[Bound, _Made] = {}
+        for period, points in zip(each, parted, strict=True):
             energies = [
                 (point, [found[point.id, begin, end] for begin, end in parts])
-                for point, parts in period
+                for point, parts in points
             ]
-            item.append(_figures(plant, each, bound[0], energies, next(outputs), now_us))
-        results.append(item)
+            made[period.bound] = period.made(energies, told[id(period)], now_us)
+        results.append([_figures(plant, first, bound, made, limits_of) for bound in first.bounds])
     return results
 
 
-def _outputs(each: Asked) -> Iterator[output.Span]:
-    base = each.indicator.base_grade
-    grade = None if base is None else base.grade
-    for begin, end in each.bounds:
-        yield output.Span(each.unit.id, each.indicator.output, grade, begin, end)
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What was computed of one span, and from what."""
+
+    found: Intensity
+    inputs: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Period:
+    """One period of a unit and indicator: what it asks for, and what is made of the answers."""
+
+    unit: Unit
+    indicator: Indicator
+    points: Sequence[Point]
+    scope: Scope
+
+    @property
+    def bound(self) -> Bound:
+        """Return its begin and end."""
+        return self.scope.begin_us, self.scope.end_us
+
+    def questions(self) -> list[output.Span]:
+        """Return its questions to facts."""
+        return byfacts.questions(self.unit, self.indicator, self.points, self.scope)
+
+    def cuts(self, told: Told) -> list[tuple[Point, list[Bound]]]:
+        """Return the parts of the period in which each point has one factor."""
+        if not self.indicator.in_coal_equivalent:
+            return [(point, [self.bound]) for point in self.points]
+        return [
+            (point, intensity.spans(self.indicator, point, *self.bound, told.measured(point)))
+            for point in self.points
+        ]
+
+    def made(self, energies: Energies, told: Told, now_us: int) -> _Made:
+        """Return the figure and what it rests on."""
+        produced = told.answers.get(self.indicator.output_span(self.scope))
+        found = intensity.combine(self.unit, self.indicator, energies, produced, now_us, told)
+        return _Made(found, evidence.inputs(self.indicator, energies, produced, found, told))
+
+
+def _periods(plant: Plant, each: Asked) -> list[_Period]:
+    points = plant.counted(each.unit.id, each.indicator.counts)
+    zone = plant.sites[each.unit.site].timezone
+    return [
+        _Period(
+            each.unit,
+            each.indicator,
+            points,
+            Scope(each.unit.id, each.indicator.product, begin_us, end_us, zone),
+        )
+        for begin_us, end_us in each.bounds
+    ]
+
+
+def _with_parts(plant: Plant, asked: Sequence[Asked], limits_of: LimitsOf) -> list[Asked]:
+    """Ask also for the parts of periods that verdicts need."""
+    found: list[Asked] = []
+    for each in asked:
+        rows = limits_of(each.indicator.id)
+        parts = {
+            part
+            for bound in each.bounds
+            for part in verdicts.parts(_held(plant, each, bound), rows)
+        }
+        more = sorted(parts - set(each.bounds))
+        found.append(Asked(each.unit, each.indicator, [*each.bounds, *more]))
+    return found
+
+
+def _held(plant: Plant, each: Asked, bound: Bound) -> Held:
+    return Held(plant.sites[each.unit.site], each.unit, each.indicator, bound)
 
 
 def _figures(
-    plant: Plant,
-    each: Asked,
-    start_us: int,
-    energies: Energies,
-    produced: PeriodOutput | None,
-    now_us: int,
+    plant: Plant, each: Asked, bound: Bound, made: Mapping[Bound, _Made], limits_of: LimitsOf
 ) -> dict[str, Any]:
-    combined = intensity.combine(each.unit, each.indicator, energies, produced, now_us)
-    site = plant.sites[each.unit.site]
-    return intensity.figures(
-        each.unit,
-        each.indicator,
-        combined,
-        limits.of_indicator(each.indicator.id),
-        (site.jurisdiction, site.timezone, start_us),
-        _inputs(each.indicator, energies, produced),
-    )
-
-
-def _inputs(
-    indicator: Indicator, energies: Energies, produced: PeriodOutput | None
-) -> dict[str, Any]:
-    """Return what a figure was computed from, with the factors and base grade it used."""
-    inputs: dict[str, Any] = {
-        "points": {point.id: _metered(indicator, point, parts) for point, parts in energies}
-    }
-    base = indicator.base_grade
-    if base is not None and produced is not None:
-        inputs["output"] = {
-            "mass": decimals.show_e6(produced.mass_e6),
-            "base_grade": base.grade,
-            "reference": decimals.show(base.reference),
-            "facts_without_grade": produced.ungraded,
-        }
-    return inputs
-
-
-def _metered(indicator: Indicator, point: Point, parts: Sequence[PeriodEnergy]) -> dict[str, Any]:
-    known = [part.energy_e6 for part in parts if part.energy_e6 is not None]
-    item: dict[str, Any] = {
-        "energy": decimals.show_e6(sum(known)) if known else None,
-        "unit": point.energy_unit,
-        "sign": point.sign,
-        "measured_us": sum(part.measured_us for part in parts),
-    }
-    if indicator.in_coal_equivalent:
-        item["carrier"] = point.carrier
-        item["factors"] = [_factor(indicator, point, part) for part in parts]
-    return item
-
-
-def _factor(indicator: Indicator, point: Point, part: PeriodEnergy) -> dict[str, Any] | None:
-    used = intensity.factor(indicator, point, part.start_us)
-    if used is None:
-        return None
-    energy = part.energy_e6
-    return {**used.item(), "energy": None if energy is None else decimals.show_e6(energy)}
+    known = {span: one.found for span, one in made.items()}
+    rows = limits_of(each.indicator.id)
+    return verdicts.figures(_held(plant, each, bound), known, rows, made[bound].inputs)

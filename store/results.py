@@ -14,7 +14,7 @@ from psycopg import sql
 
 from core import periods
 from core.clock import from_us, to_us
-from store import slotsums
+from store import differences, slotsums
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from psycopg import AsyncConnection
+
+    from store.differences import Flip
 
 CHANNEL: Final = sql.Identifier("danhao_live")  # who listens looks for what has changed
 MOST_CLOSINGS: Final = 1_000
@@ -51,6 +53,7 @@ class Close:
     signed: bool
     result: UUID
     version: int
+    flips: tuple[Flip, ...] = ()  # verdicts of the newest version that are others
 
     def item(self, newest: UUID) -> dict[str, Any]:
         """Return what a period item says of it; `differs` from the newest version's figure."""
@@ -62,6 +65,7 @@ class Close:
             "result": str(self.result),
             "version": self.version,
             "differs": self.result != newest,
+            "flips": [flip.item() for flip in self.flips],
         }
 
 
@@ -219,8 +223,10 @@ async def extents(
     }
     cursor = await connection.execute(
         "select k.unit, s.* from unnest(%s::text[]) as k(unit) cross join lateral (select"
-        "  (select at from output_fact where unit = k.unit order by at limit 1) as first,"
-        "  (select at from output_fact where unit = k.unit order by at desc limit 1) as last) s"
+        "  (select at from output_fact where unit = k.unit and kind <> 'base'"
+        "   order by at limit 1) as first,"
+        "  (select at from output_fact where unit = k.unit and kind <> 'base'"
+        "   order by at desc limit 1) as last) s"
         " where s.first is not null",
         (list(points),),
     )
@@ -280,10 +286,11 @@ async def read(
     """
     cursor = await connection.execute(
         f"select distinct on (r.period_start) {_COLUMNS}, m.month_close, m.closed_at, m.closed_by,"  # noqa: S608 - constants only
-        " m.key is not null, c.result, c.version from result r"
+        " m.key is not null, c.result, c.version, z.figures -> 'verdicts' from result r"
         " left join closed_figure c using (unit, indicator, period, period_start)"
         " left join month_close m on m.month_close = c.month_close"
         "  and (%(at)s::timestamptz is null or m.closed_at <= %(at)s)"
+        " left join result z on z.result = c.result and z.result <> r.result"
         " where r.unit = %(unit)s and r.indicator = %(indicator)s and r.period = %(period)s"
         " and r.period_start >= %(from)s and r.period_start < %(until)s"
         " and (%(at)s::timestamptz is null or (r.closed and r.computed_at <= %(at)s))"
@@ -298,13 +305,19 @@ async def read(
             "most": most,
         },
     )
-    return [
-        replace(
-            _result(row),
-            close=None if row[14] is None else Close(row[14], to_us(row[15]), *row[16:20]),
-        )
-        for row in await cursor.fetchall()
-    ]
+    return [_with_close(row) for row in await cursor.fetchall()]
+
+
+def _with_close(row: Sequence[Any]) -> Result:
+    """Return a result with the close that speaks of it, and what has flipped since."""
+    found = _result(row)
+    if row[14] is None:
+        return found
+    flips = () if row[20] is None else differences.flips(row[20], found.figures["verdicts"])
+    return replace(
+        found,
+        close=Close(row[14], to_us(row[15]), row[16], row[17], row[18], row[19], tuple(flips)),
+    )
 
 
 async def find(connection: AsyncConnection[Any], result: UUID) -> Result | None:

@@ -26,8 +26,9 @@ Model = TypeVar("Model", bound=BaseModel)
 FILE: Final = "danhao.toml"
 FILE_VARIABLE: Final = "DANHAO_CONFIG"
 DATABASE_VARIABLE: Final = "DANHAO_DATABASE_URL"
+CLOSE_KEY_VARIABLE: Final = "DANHAO_CLOSE_KEY_FILE"
 MOST_FILE_BYTES: Final = 1 << 20
-TABLES: Final = frozenset({"database", "mqtt", "ingest", "store", "api", "channel"})
+TABLES: Final = frozenset({"database", "mqtt", "ingest", "store", "api", "channel", "close"})
 
 
 def _database_url(value: object) -> object:
@@ -41,6 +42,13 @@ class Database(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
     url: Annotated[str, BeforeValidator(_database_url)]
+
+
+class Close(BaseModel):
+    """`[close]`: the private key that month closes are signed with; without one they are not."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    key_file: Path | None = None
 
 
 def read_file(environment: Mapping[str, str], path: Path | None = None) -> Document:
@@ -117,6 +125,22 @@ def database(
 def database_of(options: Namespace, environment: Mapping[str, str]) -> Database:
     """Return where the store is for a command that has the options --database-url, --data-dir."""
     return database(environment, url=options.database_url, data_dir=options.data_dir)
+
+
+def close(
+    environment: Mapping[str, str],
+    document: Document | None = None,
+    *,
+    key_file: Path | None = None,
+) -> Close:
+    """Return what signs month closes: `key_file`, else the environment's, else the file's."""
+    document = read_file(environment) if document is None else document
+    variables: dict[str, tuple[str, Any]] = {}
+    if key_file is not None:
+        variables["key_file"] = ("--key", key_file)
+    elif environment.get(CLOSE_KEY_VARIABLE):
+        variables["key_file"] = (CLOSE_KEY_VARIABLE, environment[CLOSE_KEY_VARIABLE])
+    return section(document, "close", Close, variables)
 
 
 def endpoint(data_dir: Path, key: str) -> str:

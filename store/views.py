@@ -66,7 +66,7 @@ class AgentView:
 
 @dataclass(frozen=True, slots=True)
 class OutputView:
-    """One production fact in one revision; `mass_e6` in millionths of a tonne."""
+    """One production fact in one revision; `mass_e6` in millionths of its unit, else of a tonne."""
 
     id: str
     revision: int
@@ -77,6 +77,8 @@ class OutputView:
     grades: Mapping[str, str]
     source: str
     recorded_at: datetime
+    stream: str | None
+    amount_unit: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,8 @@ async def output(
     """
     at_us, identifier, revision = after or (None, None, None)
     cursor = await connection.execute(
-        "select id, revision, unit, kind, at, mass_e6, grades, source, recorded_at"
+        "select id, revision, unit, kind, at, mass_e6, grades, source, recorded_at, stream,"
+        " amount_unit"
         " from output_fact where unit = any(%(units)s) and at >= %(from)s and at < %(until)s"
         " and (%(at)s::timestamptz is null"
         "      or (at, id, revision) > (%(at)s, %(id)s::text, %(revision)s::bigint))"
@@ -182,7 +185,8 @@ async def output_fact(
 ) -> OutputView | None:
     """Return one revision of a fact, or None."""
     cursor = await connection.execute(
-        "select id, revision, unit, kind, at, mass_e6, grades, source, recorded_at"
+        "select id, revision, unit, kind, at, mass_e6, grades, source, recorded_at, stream,"
+        " amount_unit"
         " from output_fact where site = %s and id = %s and revision = %s",
         (site, identifier, revision),
     )

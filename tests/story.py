@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,11 +36,13 @@ TEXT = """
 [site.s]
 name = {{ zh = "厂", en = "Site" }}
 jurisdiction = "cn-qh"
+timezone = "{zone}"
 [site.s.unit.u]
 name = {{ zh = "炉", en = "Furnace" }}
 kind = "submerged_arc_furnace"
 product = "ferrosilicon"
-indicators = ["fesi.comprehensive", "fesi.smelting"]
+indicators = [{indicators}]
+{output_by}
 output_accuracy_percent = "{accuracy}"
 [site.s.unit.u.point.ac]
 kind = "counter"
@@ -49,6 +51,7 @@ unit = "kWh"
 modulus = 100000
 rated_power_kw = 60000
 multiplier = [{{ from = 2026-01-01T00:00:00Z, value = "{multiplier}" }}]
+{exchange}
 [site.s.unit.u.point.span]
 kind = "interval"
 carrier = "electricity"
@@ -61,9 +64,25 @@ unit = "kg/h"
 """
 
 
-def plant(multiplier: str = "2.5", accuracy: str = "0.2") -> Plant:
-    """Return the declaration with this multiplier and accuracy."""
-    return plants.parse(TEXT.format(multiplier=multiplier, accuracy=accuracy), "story.toml")
+def plant(
+    multiplier: str = "2.5",
+    accuracy: str = "0.2",
+    zone: str = "Asia/Shanghai",
+    *,
+    exchange: str = "",
+    indicators: str = '"fesi.comprehensive", "fesi.smelting"',
+    output_by: str = "",
+) -> Plant:
+    """Return the declaration with these; `exchange` and `output_by` are lines of their tables."""
+    text = TEXT.format(
+        multiplier=multiplier,
+        accuracy=accuracy,
+        zone=zone,
+        exchange=exchange,
+        indicators=indicators,
+        output_by=output_by,
+    )
+    return plants.parse(text, "story.toml")
 
 
 @dataclass(slots=True)
@@ -113,6 +132,20 @@ class Story:
                 columns.append((self.ids[point], at, value, quality))
         return rows_of(columns)
 
+    def steady(self, hours: float) -> Rows:
+        """Return good readings of the last hours of every point, the same power all the time.
+
+        200 counts in five minutes, 700 kWh in twenty, 500 kg an hour.
+        """
+        columns: list[tuple[int, int, float, int]] = []
+        begin, end = to_us(self.now) - int(hours * HOUR_US), to_us(self.now)
+        for at in range(begin, end + 1, 5 * MINUTE_US):
+            counts = (at - begin) // (5 * MINUTE_US) * 200
+            columns.append((self.ids[COUNTER], at, float(counts % 100_000), 0))
+            columns.append((self.ids[COKE], at, 500.0, 0))
+        columns += [(self.ids[SPAN], at, 700.0, 0) for at in range(begin, end, 20 * MINUTE_US)]
+        return rows_of(columns)
+
     async def record(self, rows: Rows) -> None:
         """Commit readings now."""
         intervals = np.zeros(max(self.ids.values()) + 1, np.int64)
@@ -122,15 +155,18 @@ class Story:
             await slots.touch_rows(link, stored.new, np.ones(len(intervals), np.bool_))
 
     async def tap(self, name: str, at: datetime, mass_t: str, revision: int = 0) -> None:
-        """Commit a production fact now."""
+        """Commit a tapping with its grade now."""
+        await self.tell(name, at, mass_t, revision=revision, grades={"Si": "0.741"})
+
+    async def tell(self, name: str, at: datetime, mass_t: str, **more: Any) -> None:
+        """Commit a production fact now: a tapping without a grade, unless `more` says else."""
         data = {
             "id": name,
-            "revision": revision,
             "unit": UNIT,
             "kind": "tapping",
             "at": at.isoformat(),
             "mass_t": mass_t,
-            "grades": {"Si": "0.741"},
+            **more,
         }
         async with self.pool.connection() as link:
             await output.write(link, facts.from_data(data, to_us(self.now)), "scale", self.now)

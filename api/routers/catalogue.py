@@ -8,10 +8,11 @@ from starlette.responses import Response
 
 from api import answers, problems, requests
 from api.access import Action
+from api.catalogue_schemas import IndicatorItem, LimitItem
 from api.deps import allow
 from api.requests import DEFAULT_LIMIT, Cursor
 from api.requests import Limit as PageLimit
-from api.schemas import IndicatorItem, LimitItem, Page
+from api.schemas import Page
 from core import decimals, indicators, limits
 from core.indicators import Indicator
 
@@ -82,4 +83,14 @@ def _indicator_item(indicator: Indicator) -> dict[str, Any]:
             "grade": indicator.base_grade.grade,
             "reference": decimals.show(indicator.base_grade.reference),
         },
+        "metered": indicator.metered.value,
+        "accounts": indicator.accounts,
+        "numerator": [term.item() for term in indicator.numerator],
+        "denominator": [term.item() for term in indicator.denominator],
+        "output_by": {
+            name: [term.item() for term in terms] for name, terms in indicator.output_by.items()
+        },
+        "parameters": {role: one.item() for role, one in indicator.role_factors.items()},
+        "mark": None if indicator.mark is None else indicator.mark.value,
+        "note": indicator.note,
     }

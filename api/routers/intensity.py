@@ -1,25 +1,21 @@
 """Energy per unit of product: a unit's results per period, and one result by its id."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from api import answers, problems, requests
+from api import answers, known, problems, requests
 from api.access import Action
 from api.deps import Caller, Shared, View, allow, look
 from api.requests import AsOf, Windowed
 from api.schemas import Page, PeriodItem, ResultItem
-from core import indicators, periods
 from core.clock import from_us
-from core.errors import Rejected
 from core.indicators import Indicator
 from core.periods import Period
 from core.plant import Site, Unit
 from store import asof, figures, results
-from store.figures import Asked
 
 router = APIRouter(tags=["intensity"], dependencies=[allow(Action.READ_FIGURES)])
 
@@ -42,7 +38,7 @@ async def list_intensity(
     at_us = requests.as_of(as_of, shared.now_us)
     async with look(shared, caller) as view:
         found, site = view.unit(unit)
-        chosen = _indicator(found, indicator)
+        chosen = known.indicator_of(found, indicator)
         if at_us is not None:
             return await _as_known(view, found, chosen, period, asked, at_us)
         if period is Period.SLOT:
@@ -78,39 +74,19 @@ async def get_result(shared: Shared, caller: Caller, result: UUID) -> Response:
     )
 
 
-def _indicator(unit: Unit, asked: str | None) -> Indicator:
-    if asked is None:
-        if not unit.indicators:
-            raise problems.bad_parameter("indicator", f"{unit.id} declares none: name one")
-        asked = unit.indicators[0]
-    try:
-        return indicators.find(asked)
-    except Rejected as error:
-        raise problems.bad_parameter("indicator", str(error)) from error
-
-
 async def _as_known(
     view: View, unit: Unit, indicator: Indicator, period: Period, asked: Windowed, at_us: int
 ) -> Response:
     """Answer with what was known at an instant; whatever came later has no part in it."""
     at = from_us(at_us)
-    known = await asof.known_at(view.connection, unit.site, view.declared.point_ids, at)
-    if known is None or unit.id not in known.plant.units:
+    store = await asof.known_at(view.connection, unit.site, view.declared.point_ids, at)
+    if store is None or unit.id not in store.plant.units:
         return answers.page([])
-    then = known.plant.units[unit.id]
-    zone = known.plant.sites[then.site].timezone
+    then = store.plant.units[unit.id]
+    zone = store.plant.sites[then.site].timezone
     bounds, following = requests.page_of_periods(period, asked, at_us, zone)
-    versions: dict[int, dict[str, Any]] = {}
-    if bounds and period is not Period.SLOT:
-        key = (unit.id, indicator.id, period.value)
-        span = (bounds[0][0], bounds[-1][1])
-        rows = await results.read(view.connection, key, span, len(bounds) + 1, at)
-        versions = {row.start_us: row.versioned(zone) for row in rows}
-    missing = [bound for bound in bounds if bound[0] not in versions]
-    computed = await figures.compute_all(known, known.plant, [Asked(then, indicator, missing)], at)
-    for bound, one in zip(missing, computed[0], strict=True):
-        versions[bound[0]] = _computed_item(then, indicator, period, bound, (zone, at_us), one)
-    return answers.page([versions[bound[0]] for bound in bounds], following)
+    found = await known.figures_at(store, then, indicator, period, bounds)
+    return answers.page([each.item for each in found], following)
 
 
 async def _slots(
@@ -129,34 +105,7 @@ async def _slots(
     )
     when = (site.timezone, view.now_us)
     items = [
-        _computed_item(unit, indicator, Period.SLOT, bound, when, one)
+        known.computed_item(unit, indicator, Period.SLOT, bound, when, one)
         for bound, one in zip(bounds, found, strict=True)
     ]
     return answers.page(items, following)
-
-
-def _computed_item(
-    unit: Unit,
-    indicator: Indicator,
-    period: Period,
-    bound: tuple[int, int],
-    when: tuple[str, int],
-    one: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Return the item of a figure that was computed for this answer; `when` is (zone, instant)."""
-    zone, now_us = when
-    return {
-        "unit": unit.id,
-        "indicator": indicator.id,
-        "period": period.value,
-        "period_start": periods.render(bound[0], zone),
-        "period_end": periods.render(bound[1], zone),
-        "closed": bound[1] <= now_us,
-        **{key: one[key] for key in results.SHOWN},
-        "version": 0,
-        "computed_at": periods.render_utc(now_us),
-        "result": None,
-        "known_from": None,
-        "causes": [],
-        "close": None,
-    }

@@ -9,9 +9,10 @@ from starlette.responses import Response
 from api import answers, problems, requests
 from api.access import Action
 from api.deps import Caller, Shared, View, allow, look
+from api.output_schemas import OutputFact, OutputFactIn
 from api.requests import Windowed
-from api.schemas import OutputFact, OutputFactIn, Page
-from core import decimals, output
+from api.schemas import Page
+from core import output
 from core.clock import to_us
 from core.errors import Rejected
 from store import access as tokens
@@ -72,7 +73,7 @@ async def list_output(
 )
 async def send_output(request: Request, shared: Shared, caller: Caller) -> Response:
     """Store one fact, as MQTT would: 201; the same again 200; the same revision changed 409."""
-    body = await _body(request)
+    body = await requests.body(request, MOST_BODY_BYTES, "send one fact at a time")
     now = shared.clock()
     async with look(shared, caller) as view:
         fact = output.parse(body, view.now_us)
@@ -111,18 +112,10 @@ def _check_unit(view: View, unit: str) -> None:
         raise Rejected(f"no unit has the id {unit!r}: declare it first", "unknown_unit") from error
 
 
-async def _body(request: Request) -> bytes:
-    """Read the body, at most MOST_BODY_BYTES of it; raises 413 beyond."""
-    parts: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MOST_BODY_BYTES:
-            raise problems.ProblemError(
-                413, f"The body is larger than {MOST_BODY_BYTES} bytes: send one fact at a time."
-            )
-        parts.append(chunk)
-    return b"".join(parts)
+def _amount(row: OutputView) -> dict[str, str | None]:
+    """Return the fact's amount: of mass_t and amount with its unit one is null."""
+    none: dict[str, str | None] = dict.fromkeys(("mass_t", "amount", "amount_unit"))
+    return none | output.amount_item(row.mass_e6, row.amount_unit)
 
 
 def _item(row: OutputView) -> dict[str, Any]:
@@ -132,7 +125,8 @@ def _item(row: OutputView) -> dict[str, Any]:
         "unit": row.unit,
         "kind": row.kind,
         "at": answers.utc(row.at),
-        "mass_t": decimals.show_e6(row.mass_e6),
+        "stream": row.stream,
+        **_amount(row),
         "grades": dict(row.grades),
         "source": row.source,
         "recorded_at": answers.utc(row.recorded_at),

@@ -85,3 +85,15 @@ def test_wrong_settings_are_told_with_file_line_and_key(tmp_path: Path) -> None:
 def test_settings_never_show_the_database_password() -> None:
     found = config.load({"DANHAO_DATABASE_URL": "postgresql://u:secret@h/x"})
     assert "secret" not in repr(found)
+
+
+def test_a_key_that_others_may_read_is_told_at_the_start(tmp_path: Path) -> None:
+    key = tmp_path / "close.pem"
+    key.write_text("x")
+    key.chmod(0o644)
+    environment = {
+        "DANHAO_DATABASE_URL": "postgresql://u:secret@h/x",
+        "DANHAO_CLOSE_KEY_FILE": str(key),
+    }
+    with pytest.raises(Misconfigured, match=f"chmod 600 {key}"):
+        config.load(environment)

@@ -154,9 +154,9 @@ def test_every_dead_letter_reason_is_explained() -> None:
 
 def test_every_key_of_a_point_is_explained() -> None:
     text = (ROOT / "docs" / "plant-file.md").read_text("utf-8")
-    from core.plant import _PointTable  # noqa: PLC0415 - the one place that needs it
+    from core.plantfile import PointTable  # noqa: PLC0415 - the one place that needs it
 
-    keys = set(_PointTable.model_fields) - {"name"}
+    keys = set(PointTable.model_fields) - {"name"}
     assert {key for key in keys if f"`{key}`" not in text} == set()
 
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from core import alerts
 from core.alerts import Alert, Finding, Notice, Observation, Rule, State
 from core.errors import Misconfigured
-from core.intensity import Verdict
 from core.limits import Force
 from core.periods import Period
+from core.verdicts import Verdict
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 OCTOBER = datetime(2026, 10, 1, tzinfo=UTC)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core import flags, indicators, intensity, limits, plant
+from core import flags, indicators, intensity, limits, plant, verdicts
 from core.clock import to_us
-from core.intensity import PeriodEnergy, PeriodOutput, Verdict
+from core.intensity import PeriodEnergy, PeriodOutput
+from core.verdicts import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,7 +98,7 @@ def produced(*facts: tuple[str, str | None]) -> PeriodOutput:
 
 
 def verdict(found: Intensity, limit: str) -> Verdict:
-    return intensity.judge(found, limits.find(limit), applies=True)
+    return verdicts.judge(found, limits.find(limit), applies=True)
 
 
 def exact(found: Intensity) -> Fraction:

@@ -171,12 +171,34 @@ def test_every_limit_says_how_well_it_was_read() -> None:
     assert all(limit.mark is not None for limit in limits.catalogue().values())
 
 
-def test_corrections_that_are_not_applied_are_told_at_the_limit() -> None:
-    for key in ("comprehensive", "electricity", "coal"):
-        note = limits.find(f"cn.clinker.{key}.gb16780-2021.level-3").note or ""
-        assert "altitude correction" in note
-        assert "not applied" in note
-    assert "ore-grade" in (limits.find("cn.fesi.smelting.gb21341-2022.level-3").note or "")
+CORRECTED = {
+    "fesi.smelting.gb21341-2022": "ore_grade",
+    "hcfecr.smelting.gb21341-2022": "ore_grade",
+    "chargefecr.smelting.gb21341-2022": "ore_grade",
+    "mlcfecr.smelting.gb21341-2022": "ore_grade",
+    "cement.comprehensive.gb16780-2021": "clinker_share",
+    "steel.sinter.comprehensive.gb21256-2025": "share share share",
+    "steel.pellet.comprehensive.gb21256-2025": "share share share",
+    "steel.blast_furnace.comprehensive.gb21256-2025": "share share share feed_grade",
+    "steel.converter.comprehensive.gb21256-2025": "share",
+}
+HIGH = {"clinker.comprehensive", "clinker.electricity", "clinker.coal", "cement.comprehensive"}
+
+
+def test_the_limits_that_move_are_those_of_the_standards_and_no_others() -> None:
+    expected = {
+        f"cn.{key}.level-{level}": kinds.split()
+        for key, kinds in CORRECTED.items()
+        for level in (1, 2, 3)
+    }
+    for key in HIGH:
+        expected.setdefault(f"cn.{key}.gb16780-2021.level-3", []).append("altitude")
+    found = {
+        one.id: [each.kind.value for each in one.correction]
+        for one in limits.catalogue().values()
+        if one.correction
+    }
+    assert found == expected
 
 
 def test_the_targets_for_furnaces_and_kiln_stand_to_the_standards_as_the_notes_say() -> None:
@@ -204,10 +226,12 @@ def test_quotations_stand_in_their_documents_to_the_letter() -> None:
 
 
 def test_the_document_explains_every_row_and_every_key() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "limits.md").read_text("utf-8")
+    docs = Path(__file__).parents[2] / "docs"
+    text = (docs / "limits.md").read_text("utf-8")
     for row, (key, *_) in ROWS.items():
         assert f"| {row} | `cn-qh.{key}` |" in text, row
     assert {key for key in UNNUMBERED.values() if f"`cn-qh.{key}`" not in text} == set()
     assert {key for key in limits._LimitTable.model_fields if f"`{key}`" not in text} == set()
-    later = {one.id for one in indicators.catalogue().values() if one.computes}
-    assert {key for key in later if f"`{key}`" not in text} == set()
+    pages = "\n".join(page.read_text("utf-8") for page in docs.glob("*.md"))
+    computing = {one.id for one in indicators.catalogue().values() if one.computes}
+    assert {key for key in computing if f"`{key}`" not in pages} == set()

@@ -178,3 +178,22 @@ def test_the_clock_converts_to_the_microsecond_and_back(at: datetime, hours: int
     if 2 <= at.year <= 9998:
         assert to_us(at.astimezone(ZoneInfo("Asia/Kathmandu"))) == to_us(at)
         assert to_us(at + timedelta(hours=hours)) - to_us(at) == hours * HOUR_US
+
+
+@given(st.integers(1971, 2199), st.integers(1, 12), ZONES)
+def test_a_month_reads_as_it_was_printed_and_is_the_zones_own(
+    year: int, month: int, zone: str
+) -> None:
+    text = f"{year}-{month:02d}"
+    found = periods.parse_month(text, zone)
+    assert found == periods.period_at(Period.MONTH, found[0], zone)
+    assert periods.render_month(found, zone) == text
+    assert periods.render(found[0], zone).startswith(f"{text}-01T0")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "2026", "2026-1", "2026-13", "2026-00", "10-2026", "2026-10-01", "２０２６-10"]
+)
+def test_what_is_no_month_is_refused_with_how_to_write_one(text: str) -> None:
+    with pytest.raises(ValueError, match="is no month: write it as 2026-10"):
+        periods.parse_month(text, SHANGHAI)

@@ -273,3 +273,65 @@ def test_a_plant_file_spoilt_anywhere_is_read_or_is_a_misconfiguration(
         read("\n".join(rows))
     except Misconfigured as error:
         assert error.problems  # noqa: PT017 - either outcome is right
+
+
+VALUES = """
+[site.s]
+name = { zh = "厂", en = "Works" }
+altitude_m = 2261
+jurisdiction = "cn-qh"
+ambient_pressure_pa = [{ from = 2026-01-01T00:00:00Z, value = "77500" }]
+[site.s.unit.u]
+name = { zh = "炉", en = "Furnace" }
+kind = "submerged_arc_furnace"
+sampling_accuracy_percent = "0.4"
+ore_grade = [
+    { from = 2026-01-01T00:00:00Z, value = "0.98" },
+    { from = 2026-02-01T00:00:00Z, value = "0.37" },
+]
+cr_fe_ratio = [{ from = 2026-01-01T00:00:00Z, value = "2.4" }]
+[site.s.unit.u.point.ac]
+kind = "counter"
+carrier = "electricity"
+unit = "kWh"
+meter_class = "0.2S"
+ct_class = "0.2S"
+vt_class = "0.2"
+"""
+
+
+def test_values_that_move_limits_are_dated_and_exact() -> None:
+    read = plant.parse(VALUES, "plant.toml")
+    january, february = (periods.parse_instant(f"2026-0{month}-01T00:00:00Z") for month in (1, 2))
+    assert read.sites["s"].values == {"ambient_pressure_pa": ((january, Fraction(77500)),)}
+    assert read.units["s.u"].values == {
+        "ore_grade": ((january, Fraction(98, 100)), (february, Fraction(37, 100))),
+        "cr_fe_ratio": ((january, Fraction(24, 10)),),
+    }
+    assert plant.from_json({"s": read.to_json("s")}) == read
+
+
+def test_classes_of_meter_and_transformers_make_the_accuracy_of_a_point() -> None:
+    point = plant.parse(VALUES, "plant.toml").points["s.u.ac"]
+    assert point.accuracy_percent is not None
+    assert round(point.accuracy_percent, 2) == Decimal("0.35")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (('value = "0.37"', 'value = "37"'), 'a fraction: write "0.37" for 37 %'),
+        (("2026-02-01", "2025-02-01"), "ore_grade entries must be sorted by `from`"),
+        (('value = "77500"', 'value = "775"'), "greater than or equal to 30000"),
+        (('meter_class = "0.2S"', 'meter_class = "0.3"'), "no accuracy class is called so: 0.1"),
+        (('meter_class = "0.2S"\n', ""), "add its meter_class"),
+        (('vt_class = "0.2"', 'accuracy_percent = "0.2"'), "keep one of them"),
+        (('value = "2.4"', 'value = "0"'), "greater than 0"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_place(wrong: tuple[str, str], says: str) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        plant.parse(VALUES.replace(*wrong), "plant.toml")
+    (problem,) = caught.value.problems
+    assert says in str(problem)
+    assert str(problem).startswith("plant.toml:")

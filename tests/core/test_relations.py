@@ -50,6 +50,44 @@ def test_a_changed_heating_value_touches_no_slot_for_it_is_no_reading() -> None:
     assert before.points != after.points
 
 
+WAYS = {"clinker.electricity": frozenset({"feed", "survey"}), "other": frozenset[str]()}
+
+
+def chosen(keys: str) -> str:
+    with pytest.raises(Misconfigured) as caught:
+        plant.parse(PLANT.replace('kind = "kiln"', f'kind = "kiln"\n{keys}'), "plant.toml", WAYS)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        (
+            'indicators = ["clinker.electricity"]\noutput_by = "pots"',
+            "plant.toml:8: site.s.unit.kiln-1.output_by: 'pots' is no way",
+        ),
+        ('indicators = ["other"]\noutput_by = "feed"', "they offer no choice"),
+        ('accounts = { coal = "use" }', "accounts.coal: unknown carrier 'coal'"),
+        ('accounts = { dust = "use" }', "accounts.dust: dust is no energy"),
+        ('accounts = { raw_coal = "use" }', "raw_coal is also metered by coal: count it once"),
+        ('accounts = { coke = "guess" }', "accounts.coke"),
+    ],
+)
+def test_how_output_and_fuel_are_counted_is_held_against_what_there_is(
+    keys: str, says: str
+) -> None:
+    assert says in chosen(keys)
+
+
+def test_a_unit_may_choose_how_its_output_is_known_and_count_fuel_by_facts() -> None:
+    keys = 'indicators = ["clinker.electricity"]\noutput_by = "feed"\n'
+    text = PLANT.replace('kind = "kiln"', f'kind = "kiln"\n{keys}accounts = {{ coke = "balance" }}')
+    declared = plant.parse(text, "plant.toml", WAYS)
+    unit = declared.units["s.kiln-1"]
+    assert (unit.output_by, unit.accounts) == ("feed", {"coke": "balance"})
+    assert plant.from_json({"s": declared.to_json("s")}).units == declared.units
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [

@@ -86,7 +86,7 @@ def test_units_convert_exactly_within_a_quantity_only() -> None:
 
 
 def test_every_rate_integrates_to_a_unit_there_is() -> None:
-    assert set(units.RATES.values()) <= set(units.AMOUNTS)
+    assert set(units.RATES.values()) <= set(units.BOOKED)
 
 
 def test_an_error_is_sorted_by_what_the_caller_may_do() -> None:

@@ -130,6 +130,12 @@ async def fill(pool: Pool, days: int = 2) -> dict[str, int]:
                 f'"at":"2026-11-01T10:00:00Z","mass_t":"12.125","grades":{{"Al":"0.998"}}}}'
             )
             await facts.write(link, output.parse(body.encode(), to_us(NOW)), "gw-01", NOW)
+            coal = (
+                f'{{"id":"coal-1","unit":"{site}.u-1","kind":"receipt","stream":"raw_coal",'
+                f'"at":"2026-11-01T11:00:00Z","amount":"62480.5","amount_unit":"kg",'
+                f'"grades":{{"lhv_kj_per_kg":"22650"}}}}'
+            )
+            await facts.write(link, output.parse(coal.encode(), to_us(NOW)), "gw-01", NOW)
             await link.execute(
                 "insert into agent_epoch (site, agent, epoch, committed, missing, first_at,"
                 " updated_at) values (%s, 'gw-01', 'e1', 1234, '{[1201,1204)}', %s, %s)",

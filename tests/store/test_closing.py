@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import struct
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import psycopg
@@ -18,7 +19,8 @@ from core import wire
 from core.clock import to_us
 from core.errors import Misconfigured, Rejected
 from core.wire_pb2 import Packet
-from store import closecheck, closing, results
+from store import closecheck, closing, digests, results, retention
+from store.closable import NotClosable
 from tests import story
 from tests.story import COUNTER, START, UNIT, Story
 
@@ -47,9 +49,9 @@ async def an_october(pool: Pool) -> tuple[Story, Rows]:
     return told, rows.take(held)
 
 
-async def close(told: Story, who: str = "engineer", signs: Signer | None = None) -> MonthClose:
+async def close(told: Story, signs: Signer | None = None, month: str = "2026-10") -> MonthClose:
     async with told.pool.connection() as link:
-        return await closing.close_month(link, "s", OCTOBER, who, told.now, signs)
+        return await closing.close_month(link, "s", month, "engineer", told.now, signs)
 
 
 async def problems(pool: Pool) -> list[str]:
@@ -59,6 +61,21 @@ async def problems(pool: Pool) -> list[str]:
             for closed in await closing.read(link, "s")
             for problem in (await closecheck.verify(link, closed)).problems
         ]
+
+
+def signer(folder: Path) -> Signer:
+    """Return who signs with a new key in a file that only its owner reads."""
+    pem = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    key_file = folder / "close.pem"
+    key_file.write_bytes(pem)
+    key_file.chmod(0o600)
+    signs = closing.signer(key_file)
+    assert signs is not None
+    return signs
 
 
 PROTECTED = ("month_close", "closed_figure", "catalogue_version", "result")
@@ -130,25 +147,13 @@ async def test_a_month_without_late_data_does_not_differ_from_its_snapshot(pool:
 
 
 async def test_closes_of_a_site_are_chained_and_signed(pool: Pool, tmp_path: Path) -> None:
-    private = Ed25519PrivateKey.generate()
-    key_file = tmp_path / "close.pem"
-    key_file.write_bytes(
-        private.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    signs = closing.signer(key_file)
-    assert signs is not None
+    signs = signer(tmp_path)
     told, _ = await an_october(pool)
     first = await close(told, signs=signs)
     told.pass_time(timedelta(days=31))
     await told.settle()
     told.pass_time(timedelta(minutes=6))
-    async with pool.connection() as link:
-        november = to_us(datetime(2026, 11, 9, tzinfo=UTC))
-        second = await closing.close_month(link, "s", november, "engineer", told.now, signs)
+    second = await close(told, signs, "2026-11")
     assert (second.number, second.previous) == (2, first.sha256)
     assert second.content()["previous"] == first.sha256.hex()
     assert first.signature is not None
@@ -158,15 +163,9 @@ async def test_closes_of_a_site_are_chained_and_signed(pool: Pool, tmp_path: Pat
     assert await problems(pool) == []
 
 
-def test_without_a_key_file_nothing_signs_and_a_bad_one_is_named(tmp_path: Path) -> None:
-    assert closing.signer(None) is None
-    with pytest.raises(Misconfigured, match=r"nothing\.pem"):
-        closing.signer(tmp_path / "nothing.pem")
-
-
-async def refused(told: Story, **more: Any) -> str:
+async def refused(told: Story, month: str = "2026-10") -> str:
     with pytest.raises(Rejected) as error:
-        await close(told, **more)
+        await close(told, month=month)
     return error.value.reason
 
 
@@ -175,6 +174,7 @@ async def test_a_month_is_closed_once_over_computed_quiet_and_only_once(pool: Po
     assert await refused(told) == "unknown_site"
     told.pass_time(timedelta(hours=40, minutes=4))
     assert await refused(told) == "month_not_over"
+    assert await refused(told, month="2026-13") == "bad_month"
     told.pass_time(timedelta(hours=2))
     assert await refused(told) == "month_not_computed"
     await told.settle()
@@ -186,6 +186,153 @@ async def test_a_month_is_closed_once_over_computed_quiet_and_only_once(pool: Po
     told.pass_time(timedelta(minutes=5))
     await close(told)
     assert await refused(told) == "month_closed"
+
+
+async def test_all_that_stands_in_the_way_is_told_at_once(pool: Pool) -> None:
+    told, held = await an_october(pool)
+    told.pass_time(timedelta(hours=1))
+    await told.record(held)
+    await told.settle()
+    await told.tap("tap-3", START + timedelta(hours=12), "5")
+    with pytest.raises(NotClosable) as error:
+        await close(told)
+    waits, restless = error.value.obstacles
+    assert (waits.reason, restless.reason) == ("month_not_computed", "month_not_quiet")
+    assert "`danhao ingest run`" in waits.sentence
+    assert "figures of s, the " in restless.sentence
+    assert "2026-10-31T18:05:00Z: close the month once nothing has changed for 5" in (
+        restless.sentence
+    )
+
+
+async def test_the_time_zone_of_the_site_decides_what_a_month_is(pool: Pool) -> None:
+    told = await Story.begin(pool)
+    await told.declare(story.plant(zone="America/New_York"))
+    told.pass_time(timedelta(hours=45))  # 05:00 in Shanghai, 17:00 in New York
+    await told.record(told.make(story.seeded(5), 45))
+    await told.settle()
+    told.pass_time(timedelta(minutes=10))
+    assert await refused(told) == "month_not_over"
+    told.pass_time(timedelta(hours=8))
+    await told.settle()
+    told.pass_time(timedelta(minutes=6))
+    content = (await close(told)).content()
+    assert content["month_start"] == "2026-10-01T00:00:00-04:00"
+    assert content["month_end"] == "2026-11-01T00:00:00-04:00"
+
+
+async def test_two_who_close_at_once_make_one_snapshot(pool: Pool) -> None:
+    told, _ = await an_october(pool)
+    done = await asyncio.gather(close(told), close(told), return_exceptions=True)
+    refusals = [each for each in done if isinstance(each, NotClosable)]
+    assert [each.reason for each in refusals] == ["month_closed"]
+    async with pool.connection() as link:
+        assert len(await closing.read(link, "s")) == 1
+
+
+def test_without_a_key_file_nothing_signs_and_a_bad_one_is_named(tmp_path: Path) -> None:
+    assert closing.signer(None) is None
+    with pytest.raises(Misconfigured, match=r"nothing\.pem: cannot be read"):
+        closing.signer(tmp_path / "nothing.pem")
+    other = tmp_path / "other.pem"
+    other.write_bytes(b"secret")
+    other.chmod(0o600)
+    with pytest.raises(Misconfigured, match=r"other\.pem: the key is no PEM private key"):
+        closing.signer(other)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644])
+def test_a_key_that_others_may_read_or_change_is_refused_with_what_to_do(
+    tmp_path: Path, mode: int
+) -> None:
+    signer(tmp_path)
+    key_file = tmp_path / "close.pem"
+    key_file.chmod(mode)
+    with pytest.raises(Misconfigured, match=f"chmod 600 {key_file}"):
+        closing.signer(key_file)
+
+
+async def test_a_snapshot_of_the_older_format_still_verifies(pool: Pool) -> None:
+    told, _ = await an_october(pool)
+    closed = await close(told)
+    content = closed.content()
+    content["format"] = 1
+    del content["key"]
+    async with pool.connection() as link:
+        month = (closed.month_start_us, closed.month_end_us)
+        content["facts"] = [
+            {
+                "unit": each["unit"],
+                "count": each["count"],
+                "sha256": (
+                    await digests.facts(link, each["unit"], month, closed.known_at, 1)
+                ).sha256,
+            }
+            for each in content["facts"]
+        ]
+        cursor = await link.execute(
+            "select id, revision, kind, at, mass_e6, grades from output_fact where revision = 1"
+        )
+        (row,) = await cursor.fetchall()
+    # The digest of a fact as it was before facts had a stream, written down once more.
+    text = json.dumps(
+        [[*row[:3], "2026-10-30T09:00:00Z", *row[4:]]], sort_keys=True, separators=(",", ":")
+    )
+    assert content["facts"][0]["sha256"] == hashlib.sha256(text.encode()).hexdigest()
+    body = digests.canonical(content)
+    assert body != closed.body
+    quoted = body.replace("'", "''")
+    sha256 = hashlib.sha256(body.encode()).hexdigest()
+    await tamper(
+        pool,
+        "month_close",
+        f"update month_close set body = '{quoted}', sha256 = '\\x{sha256}'",  # noqa: S608
+    )
+    assert await problems(pool) == []
+    await tamper(pool, "output_fact", "update output_fact set mass_e6 = 1 where revision = 1")
+    assert await problems(pool) == [f"facts of {UNIT}: one of the 1 was changed"]
+
+
+async def test_a_signature_that_was_taken_away_and_a_key_that_is_another_are_found(
+    pool: Pool, tmp_path: Path
+) -> None:
+    signs = signer(tmp_path)
+    told, _ = await an_october(pool)
+    closed = await close(told, signs)
+    async with pool.connection() as link:
+        assert (await closecheck.verify(link, closed, signs.key)).well
+        other = "ed25519:" + "A" * 43 + "="
+        checked = await closecheck.verify(link, closed, other)
+    assert checked.problems == (f"it is signed by {signs.key}, not by {other}",)
+    await tamper(pool, "month_close", "update month_close set key = null, signature = null")
+    assert await problems(pool) == [
+        f"the body is to be signed by {signs.key} and is signed by nobody"
+    ]
+
+
+async def test_every_part_is_named_with_what_nobody_could_look_at(pool: Pool) -> None:
+    told, _ = await an_october(pool)
+    closed = await close(told)
+    async with pool.connection() as link:
+        states = {part.name: part.state for part in (await closecheck.verify(link, closed)).parts}
+        assert states == {
+            "hash": "well",
+            "body": "well",
+            "signature": "unchecked",
+            "chain": "well",
+            "declaration": "well",
+            "catalogue": "well",
+            "figures": "well",
+            "readings": "well",
+            "facts": "well",
+        }
+        await retention.move(link, to_us(START + timedelta(hours=20)), told.now)
+        checked = await closecheck.verify(link, closed)
+    assert checked.well
+    assert [reason.partition(":")[0] for reason in checked.unchecked] == [
+        "it is not signed",
+        "readings of this month are archived",
+    ]
 
 
 @pytest.mark.parametrize("table", ["month_close", "closed_figure", "catalogue_version"])
@@ -257,16 +404,17 @@ async def test_a_forged_signature_and_a_missing_link_are_found(pool: Pool) -> No
     told.pass_time(timedelta(days=31))
     await told.settle()
     told.pass_time(timedelta(minutes=6))
-    async with pool.connection() as link:
-        november = to_us(datetime(2026, 11, 9, tzinfo=UTC))
-        await closing.close_month(link, "s", november, "engineer", told.now)
+    await close(told, month="2026-11")
     key = "ed25519:" + "A" * 43 + "="
     await tamper(
         pool,
         "month_close",
         f"update month_close set key = '{key}', signature = 'x' where number = 1",  # noqa: S608
     )
-    assert await problems(pool) == [f"the signature is not by {key}"]
+    assert await problems(pool) == [
+        f"the body is to be signed by nobody and is signed by {key}",
+        f"the signature is not by {key}",
+    ]
     async with pool.connection() as link:
         await link.execute("alter table closed_figure disable trigger user")
         await link.execute("delete from closed_figure where month_close = %s", (first.id,))

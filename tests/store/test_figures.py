@@ -30,6 +30,7 @@ name = { zh = "一号炉", en = "Furnace 1" }
 kind = "submerged_arc_furnace"
 product = "ferrosilicon"
 indicators = ["fesi.smelting", "fesi.comprehensive"]
+ore_grade = [{ from = 2026-01-01T00:00:00+08:00, value = "0.98" }]
 [site.qh-fa.unit.furnace-1.point.ac]
 kind = "counter"
 carrier = "electricity"
@@ -153,7 +154,7 @@ async def test_a_figure_in_coal_equivalent_names_every_factor_it_used(pool: Pool
     ]
 
 
-async def test_an_indicator_that_does_not_compute_gives_no_figure(pool: Pool) -> None:
+async def test_an_indicator_without_facts_of_its_own_product_gives_no_figure(pool: Pool) -> None:
     async with pool.connection() as connection:
         await build(connection)
         await tap(connection, "a", 5, "80", {"Si": "0.725"})

@@ -84,3 +84,20 @@ def test_a_named_file_must_be_there_and_be_text(tmp_path: Path) -> None:
     (tmp_path / "large.toml").write_bytes(b"#" * (settings.MOST_FILE_BYTES + 1))
     with pytest.raises(Misconfigured, match="is larger than"):
         settings.read_file({}, tmp_path / "large.toml")
+
+
+def test_the_key_that_signs_closes_has_no_default_and_is_named_by_the_nearest(
+    tmp_path: Path,
+) -> None:
+    assert settings.close({}).key_file is None
+    (tmp_path / "danhao.toml").write_text('[close]\nkey_file = "file.pem"\n')
+    environment = {"DANHAO_CLOSE_KEY_FILE": "variable.pem"}
+    assert str(settings.close({}).key_file) == "file.pem"
+    assert str(settings.close(environment).key_file) == "variable.pem"
+    assert str(settings.close(environment, key_file=tmp_path).key_file) == str(tmp_path)
+
+
+def test_a_mistake_in_the_close_table_has_its_line(tmp_path: Path) -> None:
+    (tmp_path / "danhao.toml").write_text('[close]\nkey_file = "a.pem"\npassword = "x"\n')
+    with pytest.raises(Misconfigured, match=r"danhao\.toml:3: close\.password"):
+        settings.close({})

@@ -5,18 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 import pytest_asyncio
 
-from api.app import create_app
-from api.config import Settings
-from api.schemas import EnergyItem, Page, PeriodItem, ResultItem
+from api.schemas import ResultItem
 from core.clock import to_us
-from store import access, closing, retention, slots
+from store import closing, retention, slots
 from tests import story
-from tests.api.world import bearer
-from tests.story import COUNTER, POINTS, START, UNIT, Story
+from tests.api.told import RANGE, YEAR, Told, tell
+from tests.story import COUNTER, POINTS, START, UNIT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,63 +21,11 @@ if TYPE_CHECKING:
 
     from store.connection import Pool
 
-KINDS = ("hour", "day", "month", "year")
-RANGE = {"from": "2026-10-30T00:00:00+08:00", "to": "2026-12-31T00:00:00+08:00"}
-YEAR = {"from": "2026-01-01T00:00:00+08:00", "to": "2027-01-01T00:00:00+08:00"}
-FIGURES = (
-    "period_start", "period_end", "closed", "energy", "output", "intensity", "completeness",
-    "flags", "verdicts", "formula_version", "version", "result", "known_from", "causes", "close",
-)  # fmt: skip
-
-
-class Told:
-    """A story and the API that speaks of it."""
-
-    def __init__(self, told: Story, client: httpx.AsyncClient, secret: str) -> None:
-        self.story, self.client, self.secret = told, client, secret
-
-    async def ask(self, path: str, **params: Any) -> httpx.Response:
-        return await self.client.get(f"/api/v1/{path}", params=params, headers=bearer(self.secret))
-
-    async def items(self, path: str, **params: Any) -> list[dict[str, Any]]:
-        answer = await self.ask(path, limit=5000, **params)
-        assert answer.status_code == 200, answer.text
-        model = Page[PeriodItem] if path.startswith("units") else Page[EnergyItem]
-        model.model_validate_json(answer.content)
-        found: list[dict[str, Any]] = answer.json()["items"]
-        return found
-
-    async def figures(self, as_of: datetime | None = None) -> dict[str, list[dict[str, Any]]]:
-        """Return every figure of the unit and every energy of its points."""
-        then = {} if as_of is None else {"as_of": as_of.isoformat()}
-        found: dict[str, list[dict[str, Any]]] = {}
-        for kind in KINDS:
-            asked = {"period": kind, **(RANGE if kind in {"hour", "day"} else YEAR), **then}
-            for indicator in ("fesi.comprehensive", "fesi.smelting"):
-                items = await self.items(f"units/{UNIT}/intensity", indicator=indicator, **asked)
-                found[f"{kind} {indicator}"] = [
-                    {key: item[key] for key in FIGURES} for item in items
-                ]
-        for point in POINTS:
-            items = await self.items(f"points/{point}/energy", period="hour", **RANGE, **then)
-            found[point] = [
-                {key: value for key, value in item.items() if key != "computed_at"}
-                for item in items
-            ]
-        return found
-
 
 @pytest_asyncio.fixture
 async def told(database_url: str, pool: Pool) -> AsyncIterator[Told]:
-    begun = await Story.begin(pool)
-    async with pool.connection() as connection:
-        secret = await access.create_token(
-            connection, name="admin", role="admin", scope=("*",), now=START
-        )
-    app = create_app(Settings(database_url=database_url), pool, lambda: begun.now)
-    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://danhao.test") as client:
-        yield Told(begun, client, secret)
+    async with tell(database_url, pool) as found:
+        yield found
 
 
 def known_by(live: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, dict[str, Any]]]:
@@ -244,7 +189,7 @@ async def test_a_closed_month_shows_its_snapshot_and_whether_it_still_stands(tol
     await plot.settle()
     plot.pass_time(timedelta(minutes=9))
     async with plot.pool.connection() as link:
-        closed = await closing.close_month(link, "s", to_us(START), "engineer", plot.now)
+        closed = await closing.close_month(link, "s", "2026-10", "engineer", plot.now)
     at = plot.now
     plot.pass_time(timedelta(hours=1))
     await plot.tap("tap-2", START + timedelta(hours=12), "3")
@@ -268,6 +213,7 @@ async def test_a_closed_month_shows_its_snapshot_and_whether_it_still_stands(tol
         "result": then["result"],
         "version": 1,
         "differs": True,
+        "flips": [],
     }
     assert then["close"] == now["close"] | {"differs": False}
     assert before["close"] is None

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from api.schemas import IndicatorItem, LimitItem, Page
+from api.catalogue_schemas import IndicatorItem, LimitItem
+from api.schemas import Page
 from core import limits
 from tests.api.world import bearer
 

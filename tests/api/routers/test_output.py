@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from api.schemas import OutputFact, Page
+from api.output_schemas import OutputFact
+from api.schemas import Page
 from tests.api.world import FURNACE, POTLINE, bearer
 
 if TYPE_CHECKING:
@@ -58,6 +59,36 @@ async def test_the_same_revision_with_other_content_is_409_and_a_higher_one_corr
     assert "higher revision" in conflict.json()["detail"]
     corrected = await _send(client, tokens["operator"], FACT, mass_t="6.126", revision=1)
     assert corrected.status_code == 201
+
+
+async def test_a_fact_of_another_stream_in_another_unit_is_kept_and_listed(
+    client: httpx.AsyncClient, tokens: dict[str, str]
+) -> None:
+    coal = {
+        "id": "coal-1",
+        "unit": POTLINE,
+        "kind": "receipt",
+        "stream": "raw_coal",
+        "at": "2026-11-20T08:00:00+08:00",
+        "amount": "62480.5",
+        "amount_unit": "kg",
+        "grades": {"lhv_kj_per_kg": "22650"},
+    }
+    first = await _send(client, tokens["operator"], coal)
+    assert first.status_code == 201, first.text
+    kept = OutputFact.model_validate_json(first.content)
+    assert (kept.stream, kept.amount, kept.amount_unit) == ("raw_coal", "62480.5", "kg")
+    assert kept.mass_t is None
+    assert (await _send(client, tokens["operator"], coal)).status_code == 200
+    assert (await _send(client, tokens["operator"], coal, stream="coke")).status_code == 409
+    both = await _send(client, tokens["operator"], coal, mass_t="1", revision=1)
+    assert both.status_code == 422
+    assert "exactly one of mass_t and amount" in both.json()["detail"]
+    span = "from=2026-11-20T00:00:00Z&to=2026-11-21T00:00:00Z"
+    listed = await client.get(
+        f"/api/v1/output?unit={POTLINE}&{span}", headers=bearer(tokens["operator"])
+    )
+    assert first.json() in listed.json()["items"]
 
 
 async def test_a_write_is_audited_and_one_that_changed_nothing_is_not(

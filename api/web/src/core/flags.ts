@@ -19,6 +19,9 @@ const WORDS: Readonly<Record<string, Readonly<Record<Lang, string>>>> = {
   grade_missing: { zh: '缺品位', en: 'grade missing' },
   factor_unknown: { zh: '折标系数未知', en: 'factor unknown' },
   carrier_unmetered: { zh: '能源未计量', en: 'carrier unmetered' },
+  facts_missing: { zh: '缺台账数据', en: 'facts missing' },
+  unit_unfit: { zh: '台账单位不符', en: 'fact in another unit' },
+  base_missing: { zh: '缺基期数据', en: 'base year missing' },
 }
 
 /** A flag in words; one that is new to the page as it came. */
