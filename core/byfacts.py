@@ -163,7 +163,7 @@ def base_ratio(indicator: Indicator, against: Against, told: Told | None) -> Amo
 def _base_scope(against: Against, scope: Scope) -> Scope:
     """Return the same unit's base year."""
     begin_us, end_us = facts.year(against.base_year, scope.zone)
-    return Scope(scope.unit, scope.product, begin_us, end_us, scope.zone)
+    return Scope(scope.unit, scope.product, begin_us, end_us, scope.zone, scope.now_us)
 
 
 def _terms(terms: Sequence[Term], unit: str, told: Told) -> list[Amount]:

@@ -139,13 +139,18 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose facts of which period a term asks for."""
+    """Whose facts of which period a term asks for.
+
+    `now_us` lies inside a period that is open: its closing stock is the last one taken by now, so
+    that a month has a figure before its end.
+    """
 
     unit: str
     product: str
     begin_us: int
     end_us: int
     zone: str = "UTC"
+    now_us: int = FOREVER_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +240,7 @@ def _asked(term: Term, scope: Scope, unit: str) -> dict[str, Span]:
         return {"facts": span(term.kinds, way)}
     found = {
         "opening": span(("stock",), Way.LEVEL, scope.begin_us),
-        "closing": span(("stock",), Way.LEVEL, scope.end_us),
+        "closing": span(("stock",), Way.LEVEL, min(scope.end_us, scope.now_us)),
     }
     if term.function is Function.STOCK_CHANGE:
         return found

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from core.carriers import Basis, Factor
     from core.facts import Answers, PeriodOutput
 
-SAMPLED: Final = ("charge", "receipt", "use")  # facts that a laboratory's heating value comes with
+# The facts that bring a laboratory's heating value: of what is fired, by the day; of what came in,
+# for a balance. Samples of both kinds of the same coal are not mixed.
+FIRED: Final = ("charge", "use")
+RECEIVED: Final = ("receipt",)
 TOLERANCE_US: Final = 48 * facts.HOUR_US  # of a stock-taking of fuel before the period's bound
 DAILY: Final = "daily mass-weighted mean"
 
@@ -61,12 +64,12 @@ def can_be_measured(carrier: str) -> bool:
     return known is not None and known.is_energy and known.quantity in HEATING_UNITS
 
 
-def heating_question(carrier: str, scope: Scope) -> Span:
+def heating_question(carrier: str, scope: Scope, sampled: tuple[str, ...] = FIRED) -> Span:
     """Return the question to facts for a carrier's heating values of every day of a period."""
     quantity = carriers.find(carrier).quantity
     return Span(
         scope.unit,
-        SAMPLED,
+        sampled,
         HEATING_GRADES[quantity],
         *_whole_days(scope.begin_us, scope.end_us, scope.zone),
         carrier,
@@ -96,30 +99,30 @@ def measured(carrier: str, scope: Scope, answers: Answers) -> Measured:
 def account_questions(carrier: str, account: Account, scope: Scope) -> list[Span]:
     """Return the questions to facts for what was used of a carrier, heating values included."""
     found = facts.questions(_term(carrier, account), scope, _unit(carrier))
-    if can_be_measured(carrier):
-        found.append(heating_question(carrier, scope))
-        if account is not Account.BALANCE:
-            found.append(_by_day(carrier, account, scope))
-    return found
+    if not can_be_measured(carrier):
+        return found
+    if account is Account.BALANCE:
+        return [*found, heating_question(carrier, scope, RECEIVED)]
+    return [*found, heating_question(carrier, scope), _by_day(carrier, account, scope)]
 
 
 def used(carrier: str, account: Account, scope: Scope, basis: Basis, answers: Answers) -> Amount:
     """Return the coal equivalent [kgce] of what was used of a carrier, by its account.
 
-    A balance is converted at the mean heating value of the period's facts; what was charged or
-    used at each day's mean. Where nothing was measured the default factor counts.
+    A balance is converted at the mean heating value of what the period received; what was charged
+    or used at each day's mean. Where nothing was measured the default factor counts.
     """
     taken = facts.amount(_term(carrier, account), scope, _unit(carrier), answers)
     if taken.value is None:
         return taken
     if not can_be_measured(carrier):
         return _at_default(carrier, taken, taken.value, scope, basis)
-    values = measured(carrier, scope, answers)
     if account is Account.BALANCE:
         factor = _mean(carrier, scope, answers)
         if factor is None:
             return _at_default(carrier, taken, taken.value, scope, basis)
         return _converted(taken, [(factor, taken.value)])
+    values = measured(carrier, scope, answers)
     parts = _daily(values, answers.get(_by_day(carrier, account, scope)), scope, basis)
     if parts is None:
         return Amount(None, taken.flags | Flag.FACTOR_UNKNOWN, taken.item)
@@ -153,8 +156,8 @@ def _by_day(carrier: str, account: Account, scope: Scope) -> Span:
 
 
 def _mean(carrier: str, scope: Scope, answers: Answers) -> Factor | None:
-    """Return the factor of the mean heating value of the whole period, weighted by mass."""
-    answer = answers.get(heating_question(carrier, scope))
+    """Return the factor of the mean heating value of what came in, weighted by mass."""
+    answer = answers.get(heating_question(carrier, scope, RECEIVED))
     if answer is None or answer.unfit:
         return None
     known = sum((part.known_e6 for part in answer.parts), Fraction(0))

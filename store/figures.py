@@ -99,7 +99,8 @@ async def compute_all(
     a period in which a limit stands elsewhere are computed beside it (core.verdicts).
     """
     asked, wanted = _with_parts(plant, asked, limits_of), asked
-    periods = [_periods(plant, each) for each in asked]
+    now_us = to_us(now)
+    periods = [_periods(plant, each, now_us) for each in asked]
     # The same span is asked for by several indicators: once is enough.
     questions = dict.fromkeys(
         question for each in periods for period in each for question in period.questions()
@@ -115,7 +116,6 @@ async def compute_all(
         for begin, end in parts
     )
     found = dict(zip(spans, await source.energies(list(spans)), strict=True))
-    now_us = to_us(now)
     results: list[list[dict[str, Any]]] = []
     for each, parted, first in zip(periods, cuts, wanted, strict=True):
         made: dict[Bound, _Made] = {}
@@ -171,7 +171,7 @@ class _Period:
         return _Made(found, evidence.inputs(self.indicator, energies, produced, found, told))
 
 
-def _periods(plant: Plant, each: Asked) -> list[_Period]:
+def _periods(plant: Plant, each: Asked, now_us: int) -> list[_Period]:
     points = plant.counted(each.unit.id, each.indicator.counts)
     zone = plant.sites[each.unit.site].timezone
     return [
@@ -179,7 +179,7 @@ def _periods(plant: Plant, each: Asked) -> list[_Period]:
             each.unit,
             each.indicator,
             points,
-            Scope(each.unit.id, each.indicator.product, begin_us, end_us, zone),
+            Scope(each.unit.id, each.indicator.product, begin_us, end_us, zone, now_us),
         )
         for begin_us, end_us in each.bounds
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -175,6 +176,16 @@ def test_a_balance_is_receipts_and_opening_less_closing_and_shipments(
     assert made(Term(Function.BALANCE, "raw_coal", sign=-1, tolerance_us=DAY_US), booked).value == (
         -used
     )
+
+
+def test_an_open_period_closes_with_the_last_stock_taken_by_now() -> None:
+    booked = [stock(START, "900"), stock(INSIDE, "910"), stock(INSIDE + timedelta(days=1), "999")]
+    for late, value in ((timedelta(0), 10), (timedelta(hours=20), 10), (timedelta(days=4), None)):
+        scope = replace(SCOPE, now_us=to_us(INSIDE + late))
+        told = answers(facts.questions(STOCK, scope, "t"), booked)
+        assert facts.amount(STOCK, scope, "t", told).value == value
+    closed = replace(SCOPE, now_us=to_us(END + timedelta(days=9)))
+    assert facts.questions(STOCK, closed, "t") == facts.questions(STOCK, SCOPE, "t")
 
 
 def test_an_account_that_is_kept_had_no_receipt_where_none_is_booked() -> None:

@@ -53,6 +53,17 @@ def test_a_balance_is_converted_at_the_mean_heating_value_of_what_was_received()
     assert (value, said) == (450_000 * Fraction(7, 8), [])
 
 
+def test_samples_of_what_came_in_and_of_what_was_fired_are_not_mixed() -> None:
+    booked = [
+        stock(START, "100", "raw_coal"),
+        stock(END, "50", "raw_coal"),
+        sample(FIRST, "receipt", "300", "29307.6"),
+        sample(FIRST, "charge", "350", "14653.8"),
+    ]
+    assert kgce("raw_coal", Account.BALANCE, *booked)[0] == 350_000
+    assert kgce("raw_coal", Account.CHARGE, *booked)[0] == 175_000
+
+
 def test_what_was_charged_is_converted_at_the_mean_of_each_day() -> None:
     value, _ = kgce(
         "raw_coal",
