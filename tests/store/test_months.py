@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 FEW = 300
-ALL = 10_000
+#: All that one run tries; 10,000 take some minutes: `DANHAO_TEST_MONTHS=10000`.
+ALL = int(os.environ.get("DANHAO_TEST_MONTHS", "1800"))
 CHUNK = 500
 # Flags that no month of meters and scales alone can have.
 ELSEWHERE = {Flag.FACTS_MISSING, Flag.UNIT_UNFIT, Flag.BASE_MISSING}
@@ -41,7 +43,7 @@ def test_300_random_months_agree_with_the_slow_computation() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(FEW, ALL, CHUNK))
-def test_10_000_random_months_agree_with_the_slow_computation(first: int) -> None:
+def test_more_random_months_agree_with_the_slow_computation(first: int) -> None:
     assert asyncio.run(disagreements(range(first, min(first + CHUNK, ALL)))) == []
 
 
