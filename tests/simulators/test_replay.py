@@ -119,7 +119,7 @@ async def test_a_broker_that_is_not_there_is_named(recorded: Recording) -> None:
     summary = await replay.replay(
         recorded,
         broker_from("mqtt://127.0.0.1:9", None, None),
-        Options("replay-01", patience_s=0.5),
+        Options("replay-01", patience_s=3.0),
         clock=utc_now,
         stop=asyncio.Event(),
     )
