@@ -130,36 +130,17 @@ class Writer:
         self.gaps = Gaps()
 
     async def run(self) -> None:
-        """Write for ever; every error of the database that may pass is waited out.
-
-        While the store takes one batch the next one is taken and judged: one, so that memory is
-        bounded and nothing overtakes.
-        """
-        ahead = asyncio.create_task(self._next())
-        try:
-            while True:
-                arrivals, batch = await ahead
-                ahead = asyncio.create_task(self._next())
-                await self._store(arrivals, batch)
-        finally:
-            ahead.cancel()  # its messages are not settled: they come again
-            await asyncio.gather(ahead, return_exceptions=True)
+        """Write for ever; every error of the database that may pass is waited out."""
+        while True:
+            await self.write(await self._source.take(self._bounds))
 
     async def write(self, arrivals: Sequence[Arrival]) -> None:
         """Make arrivals durable, settle them, and tell their senders."""
-        await self._store(*self._judged(arrivals))
-
-    async def _next(self) -> tuple[Sequence[Arrival], Batch]:
-        return self._judged(await self._source.take(self._bounds))
-
-    def _judged(self, arrivals: Sequence[Arrival]) -> tuple[Sequence[Arrival], Batch]:
         arrivals = self._without_strays(arrivals)
-        return arrivals, batches.admit(arrivals, self._declared(), self._clock())
-
-    async def _store(self, arrivals: Sequence[Arrival], batch: Batch) -> None:
         if not arrivals:
             return
         try:
+            batch = batches.admit(arrivals, self._declared(), self._clock())
             if batch.undeclared and await self._renewed():
                 batch = batches.admit(arrivals, self._declared(), self._clock())
             done = await self._persist(batch)
