@@ -113,6 +113,8 @@ class Feed:
         gone = self._views.keys() - views.keys()
         if gone:
             shared.hub.forget_units(set(gone))
+            for unit in gone:
+                self._figures_at.pop(unit, None)
         views = {unit: self._paced(view, shared.ticks()) for unit, view in views.items()}
         changed = {unit: view for unit, view in views.items() if self._views.get(unit) != view}
         self._views = views

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import time
 from pathlib import Path
 from typing import Final
 
@@ -27,8 +26,3 @@ def boot_id() -> str:
         return _BOOT_ID.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError):
         return ""
-
-
-def since_boot_s() -> float:
-    """Return the seconds since the boot, sleep included: no step of the wall clock enters it."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)

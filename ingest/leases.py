@@ -129,10 +129,6 @@ class Leases:
             return True
         return self.share.for_all and site not in self._declared
 
-    def concerned(self, sites: Iterable[str]) -> frozenset[str]:
-        """Return those of the sites that somebody may have a lease on."""
-        return self._declared.intersection(sites)
-
     async def fence(
         self, connection: AsyncConnection[Any], sites: Collection[str] | None = None
     ) -> None:

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     Clock = Callable[[], datetime]
 
 DAY_US: Final = 86_400 * 1_000_000
-DEFAULT_HISTORY_DAYS: Final = 35
 LONGEST_GOODBYE_S: Final = 1.0
 NOTE_LIFE_S: Final = 30.0
 

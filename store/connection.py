@@ -6,7 +6,7 @@ never the password; a connection that comes from here speaks UTC and has time-ou
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import psycopg
@@ -16,7 +16,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from core.errors import Misconfigured, Retryable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
 Pool: TypeAlias = AsyncConnectionPool[AsyncConnection[Any]]
 
@@ -147,15 +147,6 @@ def unreachable(url: str) -> str:
         f"the database {given.get('dbname') or ''!s} at {where} does not let us in: start it, or"
         " correct DANHAO_DATABASE_URL"
     )
-
-
-@contextmanager
-def retryable() -> Iterator[None]:
-    """Turn a failure of the server or of the way to it into `Retryable`, with its first line."""
-    try:
-        yield
-    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
-        raise Retryable(f"the database is out: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:

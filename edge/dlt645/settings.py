@@ -24,7 +24,6 @@ DEFAULT_PORT: Final = (
     8_899  # what many serial servers listen on; there is no number of the standard
 )
 MOST_DOUBT: Final = 1 / 8  # of the period, as for Modbus: keeps a step's rate right to a quarter
-MOST_TABLE_CHARS: Final = 1_000_000
 _LINE_KEYS: Final = ("baud_rate", "parity", "stop_bits")
 
 
