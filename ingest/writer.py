@@ -100,6 +100,14 @@ class Hooks:
     reads: Callable[[str], bool] = lambda _: True
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A batch, and the declaration that it was judged by."""
+
+    declared: Declared
+    batch: Batch
+
+
 class Writer:
     """One worker's way into the ledger.
 
@@ -130,17 +138,45 @@ class Writer:
         self.gaps = Gaps()
 
     async def run(self) -> None:
-        """Write for ever; every error of the database that may pass is waited out."""
-        while True:
-            await self.write(await self._source.take(self._bounds))
+        """Write for ever; every error of the database that may pass is waited out.
+
+        While the store takes one batch the next one is taken and judged: one, so that memory is
+        bounded and nothing overtakes.
+        """
+        ahead = asyncio.create_task(self._next())
+        try:
+            while True:
+                judged = await ahead
+                ahead = asyncio.create_task(self._next())
+                await self._store(judged)
+        finally:
+            ahead.cancel()  # its messages are not settled: they come again
+            await asyncio.gather(ahead, return_exceptions=True)
 
     async def write(self, arrivals: Sequence[Arrival]) -> None:
         """Make arrivals durable, settle them, and tell their senders."""
-        arrivals = self._without_strays(arrivals)
+        await self._store(self._judge(arrivals))
+
+    async def _next(self) -> _Judged:
+        return self._judge(await self._source.take(self._bounds))
+
+    def _judge(self, arrivals: Sequence[Arrival]) -> _Judged:
+        arrivals, declared = self._without_strays(arrivals), self._declared()
+        return _Judged(declared, batches.admit(arrivals, declared, self._clock()))
+
+    def _still(self, judged: _Judged) -> Batch:
+        """Return the batch by what is declared and ours now, not when it was judged ahead."""
+        arrivals = self._without_strays(judged.batch.arrivals)
+        if judged.declared is self._declared() and len(arrivals) == len(judged.batch.arrivals):
+            return judged.batch
+        return batches.admit(arrivals, self._declared(), self._clock())
+
+    async def _store(self, judged: _Judged) -> None:
+        batch = self._still(judged)
+        arrivals = batch.arrivals
         if not arrivals:
             return
         try:
-            batch = batches.admit(arrivals, self._declared(), self._clock())
             if batch.undeclared and await self._renewed():
                 batch = batches.admit(arrivals, self._declared(), self._clock())
             done = await self._persist(batch)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -22,7 +24,7 @@ from store import partitions, retention
 from tests.ingest import world
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import AsyncIterator, Collection
 
     import pytest
     from psycopg import AsyncConnection
@@ -421,3 +423,78 @@ async def test_a_copy_of_what_another_worker_reads_is_acknowledged_and_left_to_i
     assert (writer.counters.strays, writer.counters.new) == (2, 1)
     assert await letters(pool) == []
     assert [*await own.published()] == [world.ACK]
+
+
+class TwoBatches:
+    """A source of two batches that are both there at once, and of nothing more."""
+
+    def __init__(self, *batches: list[Arrival]) -> None:
+        self._left = list(batches)
+
+    async def run(self) -> None:
+        raise NotImplementedError
+
+    async def take(self, bounds: Bounds) -> list[Arrival]:
+        assert bounds.messages > 0
+        if not self._left:
+            await asyncio.Event().wait()
+        return self._left.pop(0)
+
+
+@asynccontextmanager
+async def running(writer: Writer) -> AsyncIterator[None]:
+    task = asyncio.create_task(writer.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_batch_taken_ahead_is_held_against_what_is_declared_when_it_is_stored(
+    pool: Pool,
+) -> None:
+    """The next batch is judged while one is stored; what is declared meanwhile holds for it."""
+    known = await world.declare(pool)
+    declared = [replace(known, ids={}, ids_by_site={site: {} for site in known.ids_by_site})]
+    own = Bench(pool, known)
+
+    async def apply(_connection: AsyncConnection[Any], _sites: Collection[str]) -> None:
+        declared[:] = [known]  # within the first batch's transaction
+
+    first = own.arrival(Status(AgentState.ONLINE, world.NOW, "e1", 0).to_json(), STATUS)
+    second = own.arrival(world.packet(world.counts(1, 3), 1))
+    writer = Writer(
+        pool,
+        TwoBatches([first], [second]),
+        own.receipts,
+        lambda: declared[0],
+        lambda: world.NOW,
+        Hooks(fence=apply),
+    )
+    async with running(writer):
+        await world.wait_until(lambda: len(own.log) == 2)
+    assert await letters(pool) == []
+    assert writer.counters.new == 3
+
+
+async def test_a_batch_taken_ahead_is_left_to_the_worker_that_got_its_site_meanwhile(
+    pool: Pool,
+) -> None:
+    declared = await world.declare(pool)
+    own = Bench(pool, declared)
+    ours = {"gh-al", "qh-fa"}
+
+    async def hand_over(_connection: AsyncConnection[Any], _sites: Collection[str]) -> None:
+        ours.discard("qh-fa")
+
+    batches = [
+        [own.arrival(world.packet(world.counts(1, 3), 1))],
+        [own.arrival(world.packet([], 1), "danhao/v1/qh-fa/gw-01/readings")],
+    ]
+    hooks = Hooks(fence=hand_over, reads=ours.__contains__)
+    source = TwoBatches(*batches)
+    writer = Writer(pool, source, own.receipts, lambda: declared, lambda: world.NOW, hooks)
+    async with running(writer):
+        await world.wait_until(lambda: len(own.log) == 2)
+    assert (writer.counters.strays, writer.counters.batches) == (1, 1)
