@@ -86,6 +86,20 @@ def questions(
     return asked
 
 
+def settled(unit: Unit, indicator: Indicator, scope: Scope, answers: Answers) -> Scope:
+    """Return the scope of a figure: an open period's ends where its stocks were last taken."""
+    if not scope.is_open:
+        return scope
+    terms = [(term, indicator.output_unit) for term in indicator.output_terms(unit.output_by)]
+    terms += [(term, indicator.energy_unit) for term in indicator.numerator]
+    asked = [facts.closing(term, scope, in_unit) for term, in_unit in terms]
+    asked += [
+        fuels.account_closing(carrier, account, scope)
+        for carrier, account in accounts(unit, indicator).items()
+    ]
+    return facts.settled(scope, [each for each in asked if each is not None], answers)
+
+
 def _fired(indicator: Indicator, points: Sequence[Point]) -> list[str]:
     """Return the metered fuels whose heating value may be measured."""
     free = {point.carrier for point in points if point.role not in indicator.role_factors}
@@ -96,6 +110,13 @@ def accounts(unit: Unit, indicator: Indicator) -> dict[str, Account]:
     """Return the carriers of an indicator that a unit counts by facts."""
     kept = unit.accounts if indicator.accounts else {}
     return {one: Account(kept[one]) for one in indicator.carriers if one in kept}
+
+
+def counts_grade(unit: Unit, indicator: Indicator) -> bool:
+    """Tell whether grades of facts are in the figure, so that sampling is in its uncertainty."""
+    terms = (*indicator.output_terms(unit.output_by), *indicator.numerator)
+    graded = any(term.function in facts.OF_GRADE for term in terms)
+    return graded or indicator.base_grade is not None
 
 
 def numerator(unit: Unit, indicator: Indicator, told: Told) -> Half:

@@ -16,17 +16,23 @@ from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+)
 
-from core import decimals, tomlfile, units
+from core import decimals, tomlfile, units, written
 from core.clock import to_us
 from core.errors import Misconfigured, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from core.errors import Problem
-    from core.tomlfile import Document
+    from core.written import Written
 
 COAL_EQUIVALENT: Final = "kgce"
 KJ_PER_KGCE: Final = Fraction(293_076, 10)  # lower heating value of 1 kgce, GB/T 2589-2020
@@ -163,9 +169,12 @@ class Carrier:
 def parse(text: str, name: str) -> dict[str, Carrier]:
     """Read carriers; raises Misconfigured with every problem, its file, line and key."""
     document = tomlfile.parse(text, name)
-    table = tomlfile.validate(document, _CarrierFile)
-    problems = [p for key, row in table.carrier.items() for p in _problems(document, key, row)]
-    if problems:
+    table, problems, wrong = written.shape(document, _CarrierFile)
+    for row in written.rows(document, "carrier", _CarrierTable, wrong):
+        for check in _CHECKS:
+            told = written.told(check, row)
+            problems += [document.problem((*row.path, key), text) for key, text in told]
+    if table is None or problems:
         raise Misconfigured(problems)
     return {
         key: Carrier(key, row.name, row.quantity, _factors(row), row.note, row.sort)
@@ -173,27 +182,58 @@ def parse(text: str, name: str) -> dict[str, Carrier]:
     }
 
 
-def _problems(document: Document, key: str, row: _CarrierTable) -> Iterator[Problem]:
-    path = ("carrier", key, "factor")
-    for factor in row.factor:
-        unit = units.AMOUNTS.get(_per(factor.unit))
-        if unit is None or unit.quantity != row.quantity:
-            yield document.problem(path, f"{factor.unit} is not kgce per unit of {row.quantity}")
-        if factor.until is not None and factor.until <= factor.since:
-            yield document.problem(path, "`until` must be later than `from`")
-    for basis in Basis:
-        starts = [factor.since for factor in row.factor if factor.basis is basis]
-        if starts != sorted(set(starts)):
-            message = f"{basis} factors must be sorted by `from`, each with its own"
-            yield document.problem(path, message)
-    if row.factor and row.sort not in ENERGIES:
-        yield document.problem(path, f"what is {row.sort} has no coal equivalent: remove it")
-    if row.sort is Sort.FUEL and any(one.basis is Basis.PRIMARY for one in row.factor):
-        message = "a fuel's primary factor is its calorific one: remove the row"
-        yield document.problem(path, message)
-    if row.sort in ENERGIES and row.quantity in {"concentration", "share"}:
-        message = f"no energy is metered as {row.quantity}"
-        yield document.problem(("carrier", key, "quantity"), message)
+def _of_units(row: Written) -> Iterator[tuple[str, str]]:
+    quantity = row["quantity"]
+    for factor in row.tables("factor", _DatedFactor):
+        yield from written.told(lambda one: _of_unit(one, quantity), factor)
+
+
+def _of_unit(factor: Written, quantity: str) -> Iterator[tuple[str, str]]:
+    unit = units.AMOUNTS.get(_per(factor["unit"]))
+    if unit is None or unit.quantity != quantity:
+        yield "factor", f"{factor['unit']} is not kgce per unit of {quantity}"
+
+
+def _of_ends(row: Written) -> Iterator[tuple[str, str]]:
+    for factor in row.tables("factor", _DatedFactor):
+        yield from written.told(_of_end, factor)
+
+
+def _of_end(factor: Written) -> Iterator[tuple[str, str]]:
+    until = factor["until"]
+    if until is not None and _instant(until) <= _instant(factor["since"]):
+        yield "factor", "`until` must be later than `from`"
+
+
+def _of_order(row: Written) -> Iterator[tuple[str, str]]:
+    starts: dict[str, list[datetime]] = {basis: [] for basis in Basis}
+    for factor in row.tables("factor", _DatedFactor):
+        starts[factor["basis"]].append(_instant(factor["since"]))
+    for basis, found in starts.items():
+        if found != sorted(set(found)):
+            yield "factor", f"{basis} factors must be sorted by `from`, each with its own"
+
+
+def _of_sort(row: Written) -> Iterator[tuple[str, str]]:
+    sort = row["sort"]
+    if row.has("factor") and sort not in ENERGIES:
+        yield "factor", f"what is {sort} has no coal equivalent: remove it"
+    bases = [factor.data.get("basis") for factor in row.tables("factor", _DatedFactor)]
+    if sort == Sort.FUEL and Basis.PRIMARY in bases:
+        yield "factor", "a fuel's primary factor is its calorific one: remove the row"
+
+
+def _of_quantity(row: Written) -> Iterator[tuple[str, str]]:
+    if row["sort"] in ENERGIES and row["quantity"] in {"concentration", "share"}:
+        yield "quantity", f"no energy is metered as {row['quantity']}"
+
+
+_CHECKS: Final = (_of_units, _of_ends, _of_order, _of_sort, _of_quantity)
+_INSTANT: Final = TypeAdapter(AwareDatetime)
+
+
+def _instant(value: object) -> datetime:
+    return _INSTANT.validate_python(value)
 
 
 def _factors(row: _CarrierTable) -> dict[Basis, tuple[Factor, ...]]:

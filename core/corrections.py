@@ -7,6 +7,7 @@ atmosphere, to a whole pascal (2e-6 of a limit), where a site declares its altit
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field, fields
 from decimal import Decimal, localcontext
 from enum import StrEnum
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 STANDARD_PA: Final = 101_325
+MOST_MOVED: Final = 4096  # moved limits kept: those of some hundred units with a year of ore grades
 POINT: Final = Fraction(1, 100)  # a percentage point, as standards count grades and shares
 # Declared values that corrections read, by who declares them; `altitude_m` is the site's too.
 SITE_VALUES: Final = ("ambient_pressure_pa",)
@@ -156,11 +158,9 @@ class Conditions:
 
     def at(self, name: str, at_us: int) -> Fraction | None:
         """Return the value that holds at an instant; None before the first, or without any."""
-        found = None
-        for since_us, value in self.values.get(name, ()):
-            if since_us <= at_us:
-                found = value
-        return found
+        dated = self.values.get(name, ())
+        place = bisect_right(dated, at_us, key=_since)
+        return dated[place - 1][1] if place else None
 
     def cuts(self, names: Iterable[str], begin_us: int, end_us: int) -> list[int]:
         """Return the instants inside a span at which one of the values changes."""
@@ -178,6 +178,10 @@ class Conditions:
         return held
 
 
+def _since(dated: tuple[int, Fraction]) -> int:
+    return dated[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One correction applied: the limit before and after it, and from which inputs.
@@ -191,9 +195,15 @@ class Step:
     inputs: Mapping[str, Fraction]
     missing: tuple[str, ...] = ()
     why: Why | None = None
+    _item: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def item(self) -> dict[str, Any]:
         """Return the step as the evidence of a verdict carries it."""
+        if not self._item:  # one step stands in many verdicts: it is written once
+            self._item.update(self._written())
+        return {**self._item, "inputs": dict(self._item["inputs"])}
+
+    def _written(self) -> dict[str, Any]:
         item: dict[str, Any] = {
             "kind": self.correction.kind.value,
             "inputs": {name: decimals.show(value) for name, value in self.inputs.items()},
@@ -207,13 +217,28 @@ def apply(
     corrections: Sequence[Correction], value: Decimal, conditions: Conditions, at_us: int
 ) -> list[Step]:
     """Return the steps by which a limit moves at an instant, in the order that the row gives."""
+    names = dict.fromkeys(name for one in corrections for name in one.inputs)
+    held = tuple((name, conditions.at(name, at_us)) for name in names)
+    return list(_steps(tuple(corrections), value, conditions.altitude_m, held))
+
+
+@lru_cache(maxsize=MOST_MOVED)
+def _steps(
+    corrections: tuple[Correction, ...],
+    value: Decimal,
+    altitude_m: int | None,
+    held: tuple[tuple[str, Fraction | None], ...],
+) -> tuple[Step, ...]:
+    """Return the steps for inputs that hold: the same for every period between two changes."""
+    known = {name: ((0, one),) for name, one in held if one is not None}
+    conditions = Conditions(altitude_m, known)
     steps: list[Step] = []
     stand = Fraction(value)
     for correction in corrections:
-        step = _MOVES[correction.kind](correction, stand, conditions, at_us)
+        step = _MOVES[correction.kind](correction, stand, conditions, 0)
         steps.append(step)
         stand = step.after
-    return steps
+    return tuple(steps)
 
 
 @lru_cache(maxsize=256)
@@ -340,6 +365,9 @@ def pieces(
     corrections: Sequence[Correction], conditions: Conditions, begin_us: int, end_us: int
 ) -> Iterator[tuple[int, int]]:
     """Cut a span where an input of one of the corrections changes."""
+    if not corrections:
+        yield begin_us, end_us
+        return
     names = {name for one in corrections for name in one.inputs}
     edges = [begin_us, *conditions.cuts(names, begin_us, end_us), end_us]
     yield from pairwise(edges)

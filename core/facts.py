@@ -8,7 +8,7 @@ with a flag that says why; it is never counted as zero.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from fractions import Fraction
@@ -142,7 +142,8 @@ class Scope:
     """Whose facts of which period a term asks for.
 
     `now_us` lies inside a period that is open: its closing stock is the last one taken by now, so
-    that a month has a figure before its end.
+    that a month has a figure before its end. `settled` ends the scope there: energy, output and
+    stock are then those of one span.
     """
 
     unit: str
@@ -151,6 +152,11 @@ class Scope:
     end_us: int
     zone: str = "UTC"
     now_us: int = FOREVER_US
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether the period has begun and not ended."""
+        return self.begin_us <= self.now_us < self.end_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +184,37 @@ def amount(term: Term, scope: Scope, unit: str, answers: Answers) -> Amount:
     if any(one is not None and one.unfit for one in told.values()):
         return Amount(None, Flag.UNIT_UNFIT, {**item, "amount": None})
     found = _MADE[term.function](term, told)
+    if scope.is_open and term.function in OF_STOCK and _is_fresh(told):
+        found = Amount(None, 0, found.item)
     value = None if found.value is None else term.sign * found.value
     shown = None if value is None else decimals.show(value)
     return Amount(value, found.flags, {**item, **found.item, "amount": shown})
+
+
+def closing(term: Term, scope: Scope, unit: str) -> Span | None:
+    """Return the question for a term's closing stock; None where it takes none."""
+    return _asked(term, scope, unit).get("closing")
+
+
+def settled(scope: Scope, closings: Sequence[Span], answers: Answers) -> Scope:
+    """Return the scope of an open period, ended where all of its stocks were last taken.
+
+    What was made since is not known yet: the energy since then does not belong to it either. A
+    closed period, or one in which not every stock was taken, stays as it is.
+    """
+    if not closings or not scope.is_open:
+        return scope
+    taken = [answers.get(each) for each in closings]
+    instants = [each.at_us for each in taken if each is not None and each.at_us is not None]
+    if len(instants) < len(closings) or min(instants) <= scope.begin_us:
+        return scope
+    return replace(scope, end_us=min(instants))
+
+
+def _is_fresh(told: Told) -> bool:
+    """Tell whether the opening stock is the last one yet: a closing one is not due."""
+    opening, closing = told["opening"], told["closing"]
+    return opening is not None and closing is not None and opening.at_us == closing.at_us
 
 
 def total(amounts: Sequence[Amount]) -> Fraction | None:

@@ -106,6 +106,11 @@ def account_questions(carrier: str, account: Account, scope: Scope) -> list[Span
     return [*found, heating_question(carrier, scope), _by_day(carrier, account, scope)]
 
 
+def account_closing(carrier: str, account: Account, scope: Scope) -> Span | None:
+    """Return the question for the closing stock of a carrier's account; None: it takes none."""
+    return facts.closing(_term(carrier, account), scope, _unit(carrier))
+
+
 def used(carrier: str, account: Account, scope: Scope, basis: Basis, answers: Answers) -> Amount:
     """Return the coal equivalent [kgce] of what was used of a carrier, by its account.
 

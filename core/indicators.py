@@ -12,18 +12,23 @@ from enum import StrEnum
 from fractions import Fraction
 from functools import lru_cache
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from core import carriers, definition, tomlfile
+from core import carriers, definition, tomlfile, written
 from core.carriers import COAL_EQUIVALENT, Basis, Factor, Mark
 from core.errors import Misconfigured, Rejected
 from core.facts import HOUR_US, Function, Scope, Span, Term
+from core.periods import Period
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from core.definition import AgainstTable, IndicatorTable, TermTable
     from core.plant import Point
+
+
+# From the shortest to the longest kind of period.
+_ORDER: Final = (Period.SLOT, Period.HOUR, Period.SHIFT, Period.DAY, Period.MONTH, Period.YEAR)
 
 
 class Metered(StrEnum):
@@ -59,7 +64,8 @@ class Indicator:
     converted so, and the evidence prints them as parameters. `output_by` are other denominators
     that a unit may choose by name; where `stock_expected`, a unit that chooses none is flagged.
     `accounts` tells whether carriers may also count by facts. `later` says what a definition that
-    does not compute yet waits for; `mark` how well its boundary is known.
+    does not compute yet waits for; `mark` how well its boundary is known; `shortest` the shortest
+    period that has a figure: nobody reports value added by the hour.
     """
 
     id: str
@@ -90,6 +96,7 @@ class Indicator:
     against: Against | None = None
     mark: Mark | None = None
     note: str | None = None
+    shortest: Period = Period.HOUR
 
     @property
     def in_coal_equivalent(self) -> bool:
@@ -100,6 +107,10 @@ class Indicator:
     def is_share(self) -> bool:
         """Tell whether the figure is numerator over denominator in per cent."""
         return self.unit == "%" and self.metered is Metered.SUM and self.against is None
+
+    def has(self, kind: Period) -> bool:
+        """Tell whether periods of a kind have a figure: those that are not too short."""
+        return _ORDER.index(kind) >= _ORDER.index(self.shortest)
 
     def counts(self, point: Point) -> bool:
         """Tell whether a point of the unit belongs to the numerator."""
@@ -130,9 +141,9 @@ class Indicator:
 def parse(text: str, name: str) -> dict[str, Indicator]:
     """Read definitions; raises Misconfigured with every problem, its file, line and key."""
     document = tomlfile.parse(text, name)
-    table = tomlfile.validate(document, definition.IndicatorFile)
-    problems = definition.problems(document, table)
-    if problems:
+    table, problems, wrong = written.shape(document, definition.IndicatorFile)
+    problems += definition.problems(document, wrong)
+    if table is None or problems:
         raise Misconfigured(problems)
     return {key: _indicator(key, row) for key, row in table.indicator.items()}
 
@@ -144,6 +155,7 @@ def _indicator(key: str, row: IndicatorTable) -> Indicator:
             **dict(row),
             "id": key,
             "metered": Metered(row.metered),
+            "shortest": Period(row.shortest),
             "base_grade": grade and BaseGrade(grade.grade, Fraction(grade.reference)),
             "role_factors": {
                 role: carriers.factor_of(one) for role, one in row.role_factors.items()

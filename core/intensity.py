@@ -146,8 +146,8 @@ def combine(
     produced = facts.total(below.amounts)
     value, base = _value(indicator, total, produced, told)
     found |= base.flags
-    doubt, undeclared = _uncertainty(unit, indicator, metered, total, value)
-    if value is not None and (undeclared or told_above.amounts):
+    doubt, undeclared = _uncertainty(unit, indicator, metered, told_above, total, value)
+    if value is not None and undeclared:
         found |= Flag.UNCERTAINTY_UNDECLARED
     complete = min((_completeness(parts, now_us) for _, parts in energies), default=None)
     if complete is None:
@@ -268,14 +268,18 @@ def _uncertainty(
     unit: Unit,
     indicator: Indicator,
     metered: _Metered,
+    told: Half,
     total: Fraction | None,
     value: Fraction | None,
 ) -> tuple[Fraction | None, bool]:
     """Return (U, whether an accuracy is undeclared): root of squares of independent parts."""
     known, weighed = metered.known, unit.output_accuracy_percent
+    booked, sampled = unit.input_accuracy_percent, unit.sampling_accuracy_percent
+    graded = byfacts.counts_grade(unit, indicator)
     if indicator.metered is Metered.MEAN:
         known, weighed = [each for each in known if each[1] == total][:1], Decimal(0)
     undeclared = weighed is None or any(point.accuracy_percent is None for point, _ in known)
+    undeclared |= (graded and sampled is None) or (bool(told.amounts) and booked is None)
     if value is None or total is None:
         return None, undeclared
     if total == 0:
@@ -285,11 +289,13 @@ def _uncertainty(
         for point, amount in known
         if point.accuracy_percent
     ]
+    if booked:
+        parts += [one.value / total * _share(booked) for one in told.amounts if one.value]
     parts.append(_share(weighed))
     if metered.estimated:
         parts.append(uncertainty.gap_filling(metered.estimated, total))
-    if indicator.base_grade is not None:
-        parts.append(_share(unit.sampling_accuracy_percent))
+    if graded:
+        parts.append(_share(sampled))
     # A change against a base year is as uncertain as the ratio that changed.
     size = abs(value if indicator.against is None else value + PER_CENT)
     return uncertainty.expanded(parts) * size, undeclared

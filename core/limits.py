@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal, localcontext
 from enum import StrEnum
 from functools import lru_cache
@@ -19,7 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from core import corrections, decimals, indicators, limitchecks, periods, tomlfile
 from core.carriers import ExactText, Mark
-from core.clock import from_us, to_us
+from core.clock import to_us
 from core.corrections import Correction, CorrectionTable
 from core.errors import Misconfigured, Rejected
 
@@ -223,7 +223,7 @@ class Limit:
         """Tell whether the target's due date lies before the period."""
         if self.due is None:
             return False
-        return from_us(start_us).astimezone(periods.zone(timezone)).date() > self.due
+        return start_us >= _midnight(self.due + timedelta(days=1), timezone)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,3 +59,10 @@ def site_of(identifier: str) -> str:
 def unit_of(point: str) -> str:
     """Return the unit that a point belongs to."""
     return point.rpartition(".")[0]
+
+
+def beside(point: str, name: str | None) -> str | None:
+    """Return the point meant by `point` (of its own unit) or `unit.point` (of its site)."""
+    if name is None:
+        return None
+    return f"{site_of(point) if '.' in name else unit_of(point)}.{name}"

@@ -17,6 +17,7 @@ from core.errors import Misconfigured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import date
     from decimal import Decimal
 
     from core.corrections import Dated
@@ -74,6 +75,7 @@ class Unit:
     values: Mapping[str, Dated] = field(default_factory=dict)
     output_by: str | None = None
     accounts: Mapping[str, str] = field(default_factory=dict)
+    input_accuracy_percent: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,9 @@ class Point:
     """A metering point; `energy_unit` is None where the point gives no energy.
 
     `heating_values` are measured lower heating values [kJ per kg or m3] from an instant on;
-    `accuracy_percent` is of meter and transformers together, declared or of their classes.
+    `accuracy_percent` is of meter and transformers together, declared or of their classes;
+    `verified_until` is the last day of the meter's verification, None where it is not declared;
+    `fed_by` is the main meter through which its energy flows, for checks of meters alone.
     """
 
     id: str
@@ -111,6 +115,8 @@ class Point:
     interval_us: int | None
     exchanges: tuple[Exchange, ...]
     heating_values: tuple[tuple[int, Fraction], ...] = ()
+    verified_until: date | None = None
+    fed_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +266,7 @@ def _build(table: PlantFile) -> Plant:
                 _values(unit, plantfile.UNIT_VALUES),
                 unit.output_by,
                 dict(unit.accounts),
+                unit.input_accuracy_percent,
             )
             for point_key, point in unit.point.items():
                 point_id = f"{unit_id}.{point_key}"
@@ -293,6 +300,8 @@ def _point(point_id: str, table: PointTable) -> Point:
         interval_us=None if table.interval_s is None else table.interval_s * 1_000_000,
         exchanges=tuple(Exchange(to_us(e.at), e.closing, e.opening) for e in table.exchange),
         heating_values=tuple((to_us(h.since), Fraction(h.value)) for h in table.heating_value),
+        verified_until=table.verified_until,
+        fed_by=names.beside(point_id, table.fed_by),
     )
 
 

@@ -6,7 +6,7 @@ these tables what programs use.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final, Literal
@@ -30,10 +30,15 @@ DEFAULT_MAX_GAP_S: Final = 1800
 DEFAULT_ROLE: Final = "process"
 MOST_MODULUS: Final = 2**53
 MOST_EXCHANGED: Final = 4 * 10**12  # counts, so that millionths of them fit int64
+FED_BY: Final = rf"^{names.SLUG}(\.{names.SLUG})?$"  # a point of the unit, or unit.point
+MOST_PLANNED: Final = 1_000_000  # a day: more is a month's or a wrong unit
 MOST_DATED: Final = 4000  # dated values of one key: ten years of daily ones
 # Dated values of a unit that estimates read (core.estimates); no figure of the law does.
 ESTIMATE_VALUES: Final = ("pots", "current_efficiency", "rectifier_efficiency")
-UNIT_VALUES: Final = (*corrections.UNIT_VALUES, *ESTIMATE_VALUES)
+# Those by which an excess is split into causes (core.baseline).
+SPLIT_VALUES: Final = ("fixed_share", "grade_response", "idle_share")
+PLAN: Final = "plan"  # output a day that forecasts take for granted (core.headroom)
+UNIT_VALUES: Final = (*corrections.UNIT_VALUES, *ESTIMATE_VALUES, *SPLIT_VALUES, PLAN)
 
 
 class PointKind(StrEnum):
@@ -126,6 +131,14 @@ class ShareFrom(BaseModel):
     value: Annotated[Exact, AfterValidator(_fraction)]
 
 
+class PlanFrom(BaseModel):
+    """A planned output a day from an instant on; 0 while a unit is to stand still."""
+
+    model_config = _DATED
+    since: Instant = Field(alias="from")
+    value: Annotated[Exact, Field(ge=0, le=MOST_PLANNED)]
+
+
 class EfficiencyFrom(BaseModel):
     """An efficiency from an instant on: a fraction above 0."""
 
@@ -173,10 +186,12 @@ class PointTable(BaseModel):
     sign: Literal[1, -1] = 1
     role: Slug = DEFAULT_ROLE
     parent: Slug | None = None
+    fed_by: Annotated[str, Field(pattern=FED_BY)] | None = None
     max_gap_s: Annotated[int, Field(gt=0, le=31 * 86_400)] = DEFAULT_MAX_GAP_S
     interval_s: Annotated[int, Field(gt=0, le=366 * 86_400)] | None = None
     exchange: tuple[Exchange, ...] = ()
     heating_value: tuple[PositiveFrom, ...] = ()
+    verified_until: date | None = None
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> PointTable:
@@ -236,6 +251,7 @@ class UnitTable(BaseModel):
     indicators: tuple[str, ...] = ()
     output_accuracy_percent: Percent | None = None
     sampling_accuracy_percent: Percent | None = None
+    input_accuracy_percent: Percent | None = None
     output_by: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")] | None = None
     accounts: dict[str, Literal["balance", "charge", "use"]] = Field(default_factory=dict)
     ore_grade: Shares = ()
@@ -249,6 +265,10 @@ class UnitTable(BaseModel):
     pots: Annotated[tuple[PositiveFrom, ...], Field(max_length=MOST_DATED)] = ()
     current_efficiency: Efficiencies = ()
     rectifier_efficiency: Efficiencies = ()
+    fixed_share: Shares = ()
+    grade_response: Shares = ()
+    idle_share: Shares = ()
+    plan: Annotated[tuple[PlanFrom, ...], Field(max_length=MOST_DATED)] = ()
     point: dict[Slug, PointTable] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -46,6 +46,10 @@ def problems(document: Document, known_indicators: Known | None) -> list[Problem
                     document.problem((*where, "parent"), text) for text in _mains(points, key)
                 )
                 found += (document.problem((*where, *on), text) for on, text in _metering(point))
+                found += (
+                    document.problem((*where, "fed_by"), text)
+                    for text in _feeding(units, f"{unit_id}.{key}")
+                )
     return found
 
 
@@ -82,6 +86,37 @@ def _mains(points: dict[str, dict[str, Any]], key: str) -> Iterator[str]:
         yield f"{parent!r} is no other point of the unit: name its main meter or leave it out"
     elif points[parent].get("parent") is not None:
         yield f"{parent!r} is itself a sub-meter: name the main meter above it"
+
+
+def _feeding(units: dict[str, dict[str, Any]], key: str) -> Iterator[str]:
+    """Say what is wrong with the meter that feeds a point: it must exist and meter the same."""
+    point, seen = _point(units, key), {key}
+    name = point.get("fed_by")
+    if not isinstance(name, str):
+        return
+    above: Any = name
+    own, carrier = key, point.get("carrier")
+    while isinstance(above, str):
+        own = above if "." in above else f"{own.partition('.')[0]}.{above}"
+        fed = _point(units, own)
+        if not fed:
+            yield f"{name!r} is no other point of the site: name it as point or unit.point"
+            return
+        if own in seen:
+            yield f"{name!r} leads back to a point behind it: what feeds may not go in a circle"
+            return
+        if fed.get("carrier") != carrier:
+            yield f"{name!r} meters {fed.get('carrier')}, not {carrier}: name a main meter of it"
+            return
+        seen.add(own)
+        above = fed.get("fed_by")
+
+
+def _point(units: dict[str, dict[str, Any]], key: str) -> dict[str, Any]:
+    unit, _, name = key.partition(".")
+    points = units.get(unit, {}).get("point")
+    found = points.get(name) if isinstance(points, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _indicators(

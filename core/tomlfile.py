@@ -78,10 +78,15 @@ def validate(document: Document, model: type[Model]) -> Model:
 
 def problems(document: Document, error: ValidationError, prefix: Path = ()) -> list[Problem]:
     """Turn the errors of a model into problems with file, line and key."""
-    return [
-        document.problem(prefix + _data_path(document, prefix, detail), _sentence(detail))
-        for detail in error.errors()
-    ]
+    return [problem for _, problem in places(document, error, prefix)]
+
+
+def places(
+    document: Document, error: ValidationError, prefix: Path = ()
+) -> list[tuple[Path, Problem]]:
+    """Return the same problems, each with the path of its key."""
+    paths = [(prefix + _data_path(document, prefix, one), one) for one in error.errors()]
+    return [(path, document.problem(path, _sentence(one))) for path, one in paths]
 
 
 def _data_path(document: Document, prefix: Path, detail: ErrorDetails) -> Path:

@@ -9,9 +9,10 @@ gives for the mean input. What a correction needs and nobody declared makes a ve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from core import corrections, decimals, flags, periods
@@ -20,6 +21,7 @@ from core.limits import Comparison, Limit, LimitKind, Policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from decimal import Decimal
 
     from core.corrections import Step
     from core.indicators import Indicator
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from core.plant import Site, Unit
 
 MOST_PIECES_SHOWN: Final = 31  # of one verdict: daily values of a month; `more_pieces` counts on
+
+MOST_KEPT: Final = 4096  # numbers of limits and their words: some times as many as rows shipped
+_NONE: Final = Fraction(0)
 
 Span = tuple[int, int]
 
@@ -49,11 +54,15 @@ class Held:
     unit: Unit
     indicator: Indicator
     bound_us: Span
+    _known: list[Conditions] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def conditions(self) -> Conditions:
         """Return what was declared that moves limits."""
-        return Conditions(self.site.altitude_m, {**self.site.values, **self.unit.values})
+        if not self._known:
+            values = {**self.site.values, **self.unit.values}
+            self._known.append(Conditions(self.site.altitude_m, values))
+        return self._known[0]
 
     def part(self, limit: Limit) -> Span | None:
         """Return the part of the period in which the limit is to be kept; None: in none."""
@@ -81,18 +90,25 @@ def judge(
     """Return the verdict on a figure against one limit, or against `bound`, the limit moved."""
     if not applies or limit.kind is not LimitKind.LIMIT:
         return Verdict.NOT_APPLICABLE
-    if found.value is None or found.completeness < Fraction(limit.completeness):
+    if found.value is None or found.completeness < _exact(limit.completeness):
         return Verdict.INCOMPLETE
     guarded = limit.policy is Policy.GUARDED
-    doubt = found.uncertainty if guarded and found.uncertainty else Fraction(0)
-    against = Fraction(limit.value) if bound is None else bound
-    keeps = {
-        _holds(found.value + doubt, limit.cmp, against),
-        _holds(found.value - doubt, limit.cmp, against),
-    }
-    if len(keeps) > 1:
+    room = (_exact(limit.value) if bound is None else bound) - found.value
+    doubt = found.uncertainty if guarded and found.uncertainty else _NONE
+    keeps = _holds(doubt, limit.cmp, room)
+    if doubt and keeps is not _holds(-doubt, limit.cmp, room):
         return Verdict.INDETERMINATE
-    return Verdict.WITHIN if keeps.pop() else Verdict.EXCEEDS
+    return Verdict.WITHIN if keeps else Verdict.EXCEEDS
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _exact(value: Decimal) -> Fraction:
+    return Fraction(value)
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _text(value: Decimal) -> str:
+    return decimals.show(value)
 
 
 def _holds(value: Fraction, cmp: Comparison, bound: Fraction) -> bool:
@@ -141,7 +157,7 @@ def _move(
     found: list[_Piece] = []
     for span in corrections.pieces(limit.correction, conditions, *part):
         steps = corrections.apply(limit.correction, limit.value, conditions, span[0])
-        value = steps[-1].after if steps else Fraction(limit.value)
+        value = steps[-1].after if steps else _exact(limit.value)
         found.append(_Piece(span, known[span].output or Fraction(0), steps, value))
     if len(found) == 1:
         return _Moved(found[0].value, found)
@@ -151,11 +167,41 @@ def _move(
     return _Moved(sum((p.output * p.value for p in found), Fraction(0)) / output, found)
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a limit stands for the part of a period in which it holds, unrounded.
+
+    `value` None: it cannot be told, `missing` names inputs that nobody declared, if any.
+    """
+
+    part_us: Span
+    value: Fraction | None
+    missing: tuple[str, ...]
+    verdict: Verdict
+
+
+def standing(held: Held, limit: Limit, known: Mapping[Span, Intensity]) -> Standing | None:
+    """Return where a limit stands in a period and its verdict; None where it is not to be kept.
+
+    `known` holds the figures of the period and of its `parts`.
+    """
+    part = held.part(limit)
+    if part is None:
+        return None
+    moved = _move(limit, held.conditions, part, known)
+    value = None if moved.missing else moved.value
+    return Standing(part, value, tuple(moved.missing), _finding(known[part], limit, moved))
+
+
 def _finding(figure: Intensity, limit: Limit, moved: _Moved) -> Verdict:
     if moved.value is None:
         return Verdict.INCOMPLETE
     verdict = judge(figure, limit, applies=True, bound=moved.value)
-    if moved.missing and (moved.may_tighten or verdict is not Verdict.WITHIN):
+    if (
+        verdict is not Verdict.INCOMPLETE
+        and moved.missing
+        and (moved.may_tighten or verdict is not Verdict.WITHIN)
+    ):
         return Verdict.INCOMPLETE
     return verdict
 
@@ -168,7 +214,7 @@ def _verdict(held: Held, limit: Limit, known: Mapping[Span, Intensity]) -> dict[
         "force": limit.force.value,
         "level": limit.level,
         "cmp": limit.cmp.value,
-        "limit_value": decimals.show(limit.value),
+        "limit_value": _text(limit.value),
         "verdict": Verdict.NOT_APPLICABLE.value,
         "lapsed": limit.lapsed(held.bound_us[0], held.site.timezone),
     }
@@ -190,11 +236,12 @@ def _verdict(held: Held, limit: Limit, known: Mapping[Span, Intensity]) -> dict[
 
 def _told(limit: Limit, moved: _Moved, timezone: str) -> dict[str, Any]:
     """Say where the limit stood by itself, where it was moved to and by what."""
-    told: dict[str, Any] = {"own_value": decimals.show(limit.value)}
-    if moved.value is not None and not moved.missing:
+    told: dict[str, Any] = {"own_value": _text(limit.value)}
+    missing = moved.missing
+    if missing:
+        told["missing"] = missing
+    elif moved.value is not None:
         told["limit_value"] = decimals.show(moved.value)
-    if moved.missing:
-        told["missing"] = moved.missing
     if len(moved.pieces) == 1:
         told["corrections"] = _steps(moved.pieces[0])
         return told

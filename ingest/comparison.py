@@ -269,7 +269,7 @@ async def _unit(look: Look, unit: Unit, asked: Span, found: Compared, now_us: in
         if indicator is None:
             continue
         for kind in KINDS:
-            bounds = bounds_over(kind, low, high, zone)
+            bounds = bounds_over(kind, low, high, zone) if indicator.has(kind) else []
             for first in range(0, len(bounds), MOST_TOGETHER):
                 each = Asked(unit, indicator, bounds[first : first + MOST_TOGETHER])
                 await _results(source, each, kind, unsettled, found, now_us)

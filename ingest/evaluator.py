@@ -183,7 +183,7 @@ def periods_of(
         for kind in KINDS if any(known) else ():
             bounds = bounds_over(kind, low, high, timezone)
             for indicator in known:
-                if indicator is not None:
+                if indicator is not None and indicator.has(kind):
                     yield Periods(Asked(unit, indicator, bounds), kind)
 
 

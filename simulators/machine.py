@@ -8,7 +8,7 @@ all of them into counts.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,3 +50,14 @@ class Machine(Protocol):
 
     def outputs(self, from_us: int, until_us: int) -> list[Output]:
         """Return what was weighed in [from, until), sorted by time."""
+
+
+@runtime_checkable
+class Holder(Protocol):
+    """A machine that takes stock of what it holds; `HELD` names the stream of these facts."""
+
+    HELD: ClassVar[str]
+    HOLDS_FROM_US: ClassVar[int]
+
+    def held_t(self, at_us: int) -> Decimal:
+        """Return what it holds at an instant from HOLDS_FROM_US on [t]."""

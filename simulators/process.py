@@ -11,13 +11,14 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from core import names, periods, plant
+from core import clock, names, periods, plant
 from core.errors import Misconfigured, Problem
+from core.periods import Period
 from simulators import noise, processfile
-from simulators.machine import PER_UNIT_US
+from simulators.machine import PER_UNIT_US, Holder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from core.plant import Plant, Point
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _START: Final = 99
 """Noise stream of where registers stood when the process began."""
 _USUAL_MODULUS: Final = 10**8
+STOCK_EVERY: Final = Period.HOUR
+"""Stock is taken where such a period of the plant begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Fact:
     mass_t: str
     kind: str = "tapping"
     grades: Mapping[str, str] = field(default_factory=dict)
+    stream: str | None = None
 
     def item(self) -> dict[str, object]:
         """Return the fact as JSON carries it (design 4.2)."""
@@ -50,6 +54,7 @@ class Fact:
             "at": periods.render_utc(self.at_us),
             "mass_t": self.mass_t,
             "grades": dict(self.grades),
+            **({} if self.stream is None else {"stream": self.stream}),
         }
 
 
@@ -120,7 +125,25 @@ class Process:
             for unit, machine in self._machines.items()
             for out in machine.outputs(from_us, until_us)
         ]
+        for unit, machine in self._machines.items():
+            if isinstance(machine, Holder):
+                found += self._stocks(unit, machine, from_us, until_us)
         return sorted(found, key=lambda fact: (fact.at_us, fact.id))
+
+    def _stocks(self, unit: str, machine: Holder, from_us: int, until_us: int) -> Iterator[Fact]:
+        """Yield the stock-takings of [from, until), named by the plant's date and hour."""
+        zone = self.plant.sites[self.site].timezone
+        begin_us = max(from_us, machine.HOLDS_FROM_US)
+        for at_us, _ in periods.periods_between(STOCK_EVERY, begin_us, until_us, zone):
+            taken = clock.from_us(at_us).astimezone(periods.zone(zone))
+            yield Fact(
+                f"{unit}.s{self.seed}.stock-{taken:%Y%m%d%H}",
+                at_us,
+                unit,
+                str(machine.held_t(at_us)),
+                "stock",
+                stream=machine.HELD,
+            )
 
 
 def load(path: Path, seed: int) -> Process:

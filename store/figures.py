@@ -6,10 +6,10 @@ instant (store.asof), or what was just computed again. What is made of them is t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from core import byfacts, evidence, intensity, limits, verdicts
+from core import byfacts, evidence, intensity, limits, periods, verdicts
 from core.byfacts import Told
 from core.clock import to_us
 from core.facts import Scope
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from psycopg import AsyncConnection
 
+    from core.facts import Answers
     from core.indicators import Indicator
     from core.intensity import Intensity, PeriodEnergy, PeriodOutput
     from core.limits import Limit
@@ -98,16 +99,37 @@ async def compute_all(
     Facts come first: heating values measured of a day's fuel cut a period for its meters. Parts of
     a period in which a limit stands elsewhere are computed beside it (core.verdicts).
     """
-    asked, wanted = _with_parts(plant, asked, limits_of), asked
+    made = await _computed(source, plant, _with_parts(plant, asked, limits_of), now)
+    return [
+        _figures(plant, each, one, limits_of(each.indicator.id))
+        for each, one in zip(asked, made, strict=True)
+    ]
+
+
+async def intensities(
+    source: Source,
+    plant: Plant,
+    asked: Sequence[Asked],
+    now: datetime,
+    limits_of: LimitsOf = limits.of_indicator,
+) -> list[dict[Bound, Intensity]]:
+    """Return the same figures unrounded, with those of the parts that verdicts on them need."""
+    made = await _computed(source, plant, _with_parts(plant, asked, limits_of), now)
+    return [{bound: one.found for bound, one in each.items()} for each in made]
+
+
+async def _computed(
+    source: Source, plant: Plant, asked: Sequence[Asked], now: datetime
+) -> list[dict[Bound, _Made]]:
     now_us = to_us(now)
-    periods = [_periods(plant, each, now_us) for each in asked]
-    # The same span is asked for by several indicators: once is enough.
-    questions = dict.fromkeys(
-        question for each in periods for period in each for question in period.questions()
-    )
-    answers = dict(zip(questions, await source.outputs(list(questions)), strict=True))
-    told = {id(period): Told(period.scope, answers) for each in periods for period in each}
-    cuts = [[period.cuts(told[id(period)]) for period in each] for each in periods]
+    wanted = [_periods(plant, each, now_us) for each in asked]
+    answers = await _answers(source, [period for each in wanted for period in each])
+    wanted = [[period.settled(answers) for period in each] for each in wanted]
+    # An open period that counts stock ends where it was last taken: what else it asks, ends there.
+    ended = [period for each in wanted for period in each if period.is_ended]
+    answers |= await _answers(source, ended)
+    told = {id(period): Told(period.scope, answers) for each in wanted for period in each}
+    cuts = [[period.cuts(told[id(period)]) for period in each] for each in wanted]
     spans = dict.fromkeys(
         (point.id, begin, end)
         for each in cuts
@@ -116,8 +138,8 @@ async def compute_all(
         for begin, end in parts
     )
     found = dict(zip(spans, await source.energies(list(spans)), strict=True))
-    results: list[list[dict[str, Any]]] = []
-    for each, parted, first in zip(periods, cuts, wanted, strict=True):
+    results: list[dict[Bound, _Made]] = []
+    for each, parted in zip(wanted, cuts, strict=True):
         made: dict[Bound, _Made] = {}
         for period, points in zip(each, parted, strict=True):
             energies = [
@@ -125,8 +147,17 @@ async def compute_all(
                 for point, parts in points
             ]
             made[period.bound] = period.made(energies, told[id(period)], now_us)
-        results.append([_figures(plant, first, bound, made, limits_of) for bound in first.bounds])
+        results.append(made)
     return results
+
+
+async def _answers(
+    source: Source, periods: Sequence[_Period]
+) -> dict[output.Span, PeriodOutput | None]:
+    """Return the answers to all questions of periods, from one question to the source."""
+    # The same span is asked for by several indicators: once is enough.
+    asked = list(dict.fromkeys(one for period in periods for one in period.questions()))
+    return dict(zip(asked, await source.outputs(asked), strict=True)) if asked else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +176,22 @@ class _Period:
     indicator: Indicator
     points: Sequence[Point]
     scope: Scope
+    bound: Bound
 
     @property
-    def bound(self) -> Bound:
-        """Return its begin and end."""
+    def is_ended(self) -> bool:
+        """Tell whether it is open and its figure ends with the last stock-taking."""
+        return self.scope.end_us < self.bound[1]
+
+    @property
+    def span(self) -> Bound:
+        """Return begin and end of its figure."""
         return self.scope.begin_us, self.scope.end_us
+
+    def settled(self, answers: Answers) -> _Period:
+        """Return the period with the span that its figure has."""
+        scope = byfacts.settled(self.unit, self.indicator, self.scope, answers)
+        return self if scope is self.scope else replace(self, scope=scope)
 
     def questions(self) -> list[output.Span]:
         """Return its questions to facts."""
@@ -158,9 +200,9 @@ class _Period:
     def cuts(self, told: Told) -> list[tuple[Point, list[Bound]]]:
         """Return the parts of the period in which each point has one factor."""
         if not self.indicator.in_coal_equivalent:
-            return [(point, [self.bound]) for point in self.points]
+            return [(point, [self.span]) for point in self.points]
         return [
-            (point, intensity.spans(self.indicator, point, *self.bound, told.measured(point)))
+            (point, intensity.spans(self.indicator, point, *self.span, told.measured(point)))
             for point in self.points
         ]
 
@@ -168,7 +210,10 @@ class _Period:
         """Return the figure and what it rests on."""
         produced = told.answers.get(self.indicator.output_span(self.scope))
         found = intensity.combine(self.unit, self.indicator, energies, produced, now_us, told)
-        return _Made(found, evidence.inputs(self.indicator, energies, produced, found, told))
+        inputs = evidence.inputs(self.indicator, energies, produced, found, told)
+        if self.is_ended:
+            inputs["until"] = periods.render(self.scope.end_us, self.scope.zone)
+        return _Made(found, inputs)
 
 
 def _periods(plant: Plant, each: Asked, now_us: int) -> list[_Period]:
@@ -180,6 +225,7 @@ def _periods(plant: Plant, each: Asked, now_us: int) -> list[_Period]:
             each.indicator,
             points,
             Scope(each.unit.id, each.indicator.product, begin_us, end_us, zone, now_us),
+            (begin_us, end_us),
         )
         for begin_us, end_us in each.bounds
     ]
@@ -205,8 +251,10 @@ def _held(plant: Plant, each: Asked, bound: Bound) -> Held:
 
 
 def _figures(
-    plant: Plant, each: Asked, bound: Bound, made: Mapping[Bound, _Made], limits_of: LimitsOf
-) -> dict[str, Any]:
+    plant: Plant, each: Asked, made: Mapping[Bound, _Made], rows: Sequence[Limit]
+) -> list[dict[str, Any]]:
     known = {span: one.found for span, one in made.items()}
-    rows = limits_of(each.indicator.id)
-    return verdicts.figures(_held(plant, each, bound), known, rows, made[bound].inputs)
+    return [
+        verdicts.figures(_held(plant, each, bound), known, rows, made[bound].inputs)
+        for bound in each.bounds
+    ]

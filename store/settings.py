@@ -28,7 +28,9 @@ FILE_VARIABLE: Final = "DANHAO_CONFIG"
 DATABASE_VARIABLE: Final = "DANHAO_DATABASE_URL"
 CLOSE_KEY_VARIABLE: Final = "DANHAO_CLOSE_KEY_FILE"
 MOST_FILE_BYTES: Final = 1 << 20
-TABLES: Final = frozenset({"database", "mqtt", "ingest", "store", "api", "channel", "close"})
+TABLES: Final = frozenset(
+    {"database", "mqtt", "ingest", "store", "api", "channel", "close", "platform"}
+)
 
 
 def _database_url(value: object) -> object:

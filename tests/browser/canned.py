@@ -180,6 +180,27 @@ def stamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+# What corrections of a limit, and a limit that began inside the period, add to its verdict.
+MOVED: Final[dict[str, Json]] = {
+    "cn.cem.clinker.level-3": {
+        "own_value": "114.9",
+        "part": {
+            "from": "2026-11-10T00:00:00+08:00",
+            "until": "2026-12-01T00:00:00+08:00",
+            "energy": "1000000",
+            "output": "9500",
+            "value": "105.263",
+            "uncertainty": "1.2",
+            "completeness": 1.0,
+        },
+    },
+    "cn-qh.cem.clinker.target-2020": {
+        "own_value": "100",
+        "missing": ["clinker_share", "brand_new"],
+    },
+}
+
+
 def verdicts(kind: Kind, value: float | None, spread: float, *, complete: bool) -> list[Json]:
     """Return the verdicts of a value against every limit of its kind."""
     made = []
@@ -200,9 +221,31 @@ def verdicts(kind: Kind, value: float | None, spread: float, *, complete: bool) 
                 "level": level,
                 "verdict": word,
                 "lapsed": lapsed,
+                **MOVED.get(limit, {}),
             }
         )
     return made
+
+
+def closes(site: str) -> list[Json]:
+    """Return the month closes of a site, the first one first; of the kiln's there is none."""
+    if site == "dl-cem":
+        return []
+    months = (("2026-09", 0, 0), ("2026-10", 3, 1))
+    return [
+        {
+            "close": f"00000000-0000-4000-8000-00000000000{number}",
+            "site": site,
+            "number": number,
+            "month": month,
+            "closed_at": f"2026-{9 + number:02d}-02T01:30:00Z",
+            "signed": True,
+            "figures": 12,
+            "differing": differing,
+            "flipped": flipped,
+        }
+        for number, (month, differing, flipped) in enumerate(months, start=1)
+    ]
 
 
 def item(

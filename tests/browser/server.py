@@ -196,6 +196,8 @@ class CannedHandler(BaseHTTPRequestHandler):
             self.send_list([canned.view(unit, now) for unit in self.owner.units])
         elif path == "indicators":
             self.send_list(canned.indicators())
+        elif steps[0] == "sites" and steps[-1] == "closes":
+            self.send_list(canned.closes(steps[1]))
         elif path == "limits":
             self.send_list(canned.limits())
         elif path == "alerts":

@@ -451,6 +451,32 @@ def test_a_unit_of_several_indicators_shows_each(browser: Browser, server: Canne
         expect(limits).to_have_attribute("data-limit", "cn.cem.clinker.electricity.level-3")
 
 
+def test_a_moved_limit_says_from_where_what_is_missing_and_when_it_holds(
+    browser: Browser, server: CannedServer
+) -> None:
+    with visit(browser, server, "/p/dl-cem/u/dl-cem.kiln-1?lang=en") as (page, _):
+        level = page.locator("[data-limit='cn.cem.clinker.level-3']")
+        level.locator("summary").click()
+        expect(level.locator("[data-own]")).to_contain_text("114.90, moved to 117.00 kgce/t")
+        part = level.locator("[data-part]")
+        expect(part).to_contain_text("10/11 00:00 to 01/12 00:00: 105.26 ± 1.20 kgce/t")
+        target = page.locator("[data-limit='cn-qh.cem.clinker.target-2020']")
+        target.locator("summary").click()
+        expect(target.locator("[data-missing]")).to_have_text("clinker share, brand_new")
+        expect(target.locator("[data-part]")).to_have_count(0)
+        expect(page.locator("[data-close]")).to_have_text("No month is closed yet")
+
+
+def test_the_newest_month_close_is_told_with_what_has_moved_since(
+    browser: Browser, server: CannedServer
+) -> None:
+    with visit(browser, server, POTLINE_2) as (page, _):
+        close = page.locator("[data-close]")
+        expect(close).to_contain_text("最近月结 2026-10（11/02 09:30，已签名）：12 项数据")
+        expect(close).to_contain_text("结账后 3 项有新版本，其中 1 项判定改变")
+        expect(page.locator("[data-own]")).to_have_count(0)
+
+
 def test_a_low_screen_shows_unit_or_verdicts_and_always_the_alerts(
     browser: Browser, server: CannedServer
 ) -> None:

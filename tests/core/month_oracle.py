@@ -466,9 +466,9 @@ def _doubt_squared(
 
 
 def _undeclared(world: World, amounts: Sequence[tuple[Metered, Fraction | None]]) -> bool:
-    return world.weighing_percent is None or any(
-        one.accuracy_percent is None for one, amount in amounts if amount is not None
-    )
+    if world.weighing_percent is None or (world.rule.grade and world.sampling_percent is None):
+        return True
+    return any(one.accuracy_percent is None for one, amount in amounts if amount is not None)
 
 
 def _bound(world: World, law: Law, part: Span) -> tuple[Fraction | None, bool]:

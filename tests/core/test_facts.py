@@ -240,3 +240,29 @@ def test_a_fact_reaches_the_periods_that_it_may_change(
 
 def test_a_base_reaches_every_later_period() -> None:
     assert facts.reach("base", to_us(INSIDE), {}) == (to_us(INSIDE), facts.FOREVER_US)
+
+
+def test_an_open_scope_ends_where_all_of_its_stocks_were_last_taken() -> None:
+    scope = replace(SCOPE, now_us=to_us(INSIDE))
+    asked = [facts.closing(term, scope, "t") for term in (STOCK, COAL)]
+    spans = [each for each in asked if each is not None]
+    hours = {"metal_in_pots": 1, "raw_coal": 5}
+    taken = [stock(INSIDE - timedelta(hours=ago), "1", name) for name, ago in hours.items()]
+    ended = facts.settled(scope, spans, answers(spans, taken))
+    assert ended == replace(scope, end_us=to_us(INSIDE - timedelta(hours=5)))
+    # Not where one of them is not known, and not where the period is closed or takes no stock.
+    assert facts.settled(scope, spans, answers(spans, taken[:1])) is scope
+    assert facts.settled(SCOPE, spans, answers(spans, taken)) is SCOPE
+    assert facts.settled(scope, [], {}) is scope
+    assert facts.closing(Term(Function.SUM, None, ("tapping",)), scope, "t") is None
+
+
+def test_a_closing_stock_that_is_not_due_yet_is_not_missing() -> None:
+    scope = replace(SCOPE, now_us=to_us(START + timedelta(hours=3)))
+    opening = stock(START, "900")
+    found = facts.amount(STOCK, scope, "t", answers(facts.questions(STOCK, scope, "t"), [opening]))
+    assert (found.value, words(found)) == (None, [])
+    # A day later it is.
+    late = replace(SCOPE, now_us=to_us(START + timedelta(hours=25)))
+    found = facts.amount(STOCK, late, "t", answers(facts.questions(STOCK, late, "t"), [opening]))
+    assert (found.value, words(found)) == (None, ["stock_not_taken"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -157,6 +159,20 @@ def test_an_account_stands_in_for_the_meter_that_an_indicator_requires() -> None
     assert found.value == 140
     assert inputs["accounts"]["raw_coal"]["kgce"] == "140000"
     assert "uncertainty_undeclared" in flags.words(found.flags)
+    declared, _ = figure(
+        "clinker.comprehensive",
+        [replace(POWER, amount="310000", more='accuracy_percent = "0.3"')],
+        booked,
+        'accounts = { raw_coal = "charge" }\noutput_accuracy_percent = "0.4"\n'
+        'input_accuracy_percent = "0.5"',
+    )
+    assert "uncertainty_undeclared" not in flags.words(declared.flags)
+    # U by hand: coal and power by their shares, and the scale of the clinker.
+    power = 310_000 * 0.1229
+    parts = (140_000 * 0.5 / (140_000 + power), power * 0.3 / (140_000 + power), 0.4)
+    assert declared.uncertainty is not None
+    by_hand = 2 * math.hypot(*parts) / 100 * (140 + power / 1000)
+    assert float(declared.uncertainty) == pytest.approx(by_hand, rel=1e-9)
     bare, _ = figure("clinker.comprehensive", [POWER], booked)
     assert (bare.value, "carrier_unmetered" in flags.words(bare.flags)) == (None, True)
 

@@ -9,6 +9,7 @@ import pytest
 from core import indicators
 from core.errors import Misconfigured
 from core.indicators import BaseGrade
+from core.periods import Period
 
 ROW = """
 [indicator."x"]
@@ -137,3 +138,16 @@ def test_every_shipped_row_says_how_well_its_boundary_is_known() -> None:
         assert set(indicator.boundary) == {"zh", "en"}
         assert indicator.source
         assert indicator.formula_version >= 1
+
+
+def test_what_is_booked_by_the_month_has_no_figure_by_hour_and_shift() -> None:
+    coarse = {one.id for one in indicators.catalogue().values() if not one.has(Period.SHIFT)}
+    assert {"industry.energy_per_value_added", "industry.quota_share"} <= coarse
+    assert "al.liquid.ac" not in coarse
+    for one in indicators.catalogue().values():
+        known = [kind for kind in Period if one.has(kind)]
+        assert {Period.DAY, Period.MONTH, Period.YEAR} <= set(known)
+        assert one.has(Period.HOUR) == one.has(Period.SHIFT)
+    text = ROW.replace('product = "x"', 'product = "x"\nshortest = "month"')
+    (monthly,) = indicators.parse(text, "mine.toml").values()
+    assert [kind for kind in Period if monthly.has(kind)] == [Period.MONTH, Period.YEAR]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime
+from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -158,3 +159,19 @@ def test_undeclared_accuracy_is_flagged_and_counts_as_zero() -> None:
     result = combine([(bare, energy(500))], 1_000_000, AFTER)
     assert "uncertainty_undeclared" in flags.words(result.flags)
     assert result.uncertainty == Fraction(500 * 2 * 2, 1000)
+
+
+@pytest.mark.parametrize(("sampled", "flagged"), [(None, True), (Decimal("0.4"), False)])
+def test_base_tonnes_without_an_accuracy_of_sampling_are_flagged(
+    sampled: Decimal | None, *, flagged: bool
+) -> None:
+    unit = dataclasses.replace(UNIT, sampling_accuracy_percent=sampled)
+    produced = PeriodOutput(1_000_000, Fraction(750_000))
+    smelting = indicators.find("fesi.smelting")
+    result = intensity.combine(unit, smelting, [(AC, [energy(500)])], produced, AFTER)
+    assert result.value == 500
+    assert ("uncertainty_undeclared" in flags.words(result.flags)) is flagged
+    # Without a grade in the figure nobody asks for it.
+    assert "uncertainty_undeclared" not in flags.words(
+        combine([(AC, energy(500))], 1_000_000, AFTER).flags
+    )

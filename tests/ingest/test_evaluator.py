@@ -15,7 +15,7 @@ from core import indicators, output, periods, plant
 from core.clock import to_us
 from core.periods import Period
 from ingest.calculator import Calculator
-from ingest.evaluator import KINDS, Evaluator, Periods, batches, bounds_over
+from ingest.evaluator import KINDS, Evaluator, Periods, batches, bounds_over, periods_of
 from store import basis, figures, plants, readings, results, slots
 from store import output as facts
 from store.figures import Asked
@@ -287,6 +287,22 @@ def test_spans_of_any_length_are_cut_into_the_same_periods(kind: Period) -> None
     assert all(one[1] == two[0] for one, two in pairwise(long))
     assert long[0][0] <= low < long[0][1]
     assert long[-1][0] < to_us(datetime(2030, 11, 9, tzinfo=UTC)) <= long[-1][1]
+
+
+def test_an_indicator_of_statistics_is_not_computed_by_hour_and_shift() -> None:
+    text = PLANT.replace('["al.liquid.ac"]', '["al.liquid.ac", "industry.quota_share"]')
+    declared = plant.parse(text, "test.toml", indicators.computing())
+    now_us = to_us(MONTH_END)
+    spans = {"s.u": (now_us - 86_400_000_000, now_us)}
+    found = list(
+        periods_of(declared, [declared.units["s.u"]], spans, {"s.u": spans["s.u"]}, now_us)
+    )
+    kinds = {
+        name: [each.kind for each in found if each.asked.indicator.id == name]
+        for name in ("al.liquid.ac", "industry.quota_share")
+    }
+    assert kinds["al.liquid.ac"] == list(KINDS)
+    assert kinds["industry.quota_share"] == [Period.DAY, Period.MONTH, Period.YEAR]
 
 
 @given(st.lists(st.integers(0, 30), max_size=12), st.integers(1, 9))

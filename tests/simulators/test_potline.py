@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulators import electrolysis
-from simulators.machine import PER_UNIT_US
+from simulators import electrolysis, potline
+from simulators.machine import PER_UNIT_US, WEIGHER_ERROR, Holder
 from simulators.minutes import BEGIN_US, CHUNK_MINUTES, HOUR_US, MINUTE_US
 from simulators.potline import TAP_EVERY_HOURS, Potline, PotlineDesign, Signal
+
+if TYPE_CHECKING:
+    from simulators.machine import Output
 
 YEAR_US = 365 * 24 * HOUR_US
 LINE = Potline(7, PotlineDesign())
 timeless = settings(deadline=None, max_examples=50)
 instants = st.integers(BEGIN_US, BEGIN_US + 2 * YEAR_US)
+HELD = st.integers(Potline.HOLDS_FROM_US, BEGIN_US + 2 * YEAR_US)
+HALF_KG_T = 0.0005
 
 
 def energy_wus(line: Potline, at_us: int) -> int:
@@ -132,6 +138,50 @@ def test_tappings_of_parts_are_the_tappings_of_the_whole(
     middle, end = begin + first_us, begin + first_us + second_us
     parts = [*LINE.outputs(begin, middle), *LINE.outputs(middle, end)]
     assert parts == LINE.outputs(begin, end)
+
+
+def tapped_and_kept(begin: int, end: int) -> tuple[float, list[Output]]:
+    """Return what was tapped and by how much the metal in the pots grew [t], and the tappings."""
+    tappings = LINE.outputs(begin, end)
+    grown = LINE.held_t(end) - LINE.held_t(begin)
+    return float(sum(tapping.mass_t for tapping in tappings) + grown), tappings
+
+
+@timeless
+@given(HELD, st.integers(0, 60 * HOUR_US))
+def test_what_is_tapped_and_what_stays_is_what_is_made(begin: int, length_us: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(potline, "WEIGHER_ERROR", 0.0)
+        found, tappings = tapped_and_kept(begin, begin + length_us)
+    written = (len(tappings) + 2) * HALF_KG_T
+    made = LINE.produced_t(begin, begin + length_us)
+    assert found == pytest.approx(made, abs=written + 1e-6)
+
+
+@timeless
+@given(HELD, st.integers(0, 40 * 24 * HOUR_US))
+def test_a_weigher_s_error_is_all_that_books_and_metal_differ_by(
+    begin: int, length_us: int
+) -> None:
+    found, tappings = tapped_and_kept(begin, begin + length_us)
+    room = sum(float(each.mass_t) * WEIGHER_ERROR / (1 - WEIGHER_ERROR) for each in tappings)
+    written = (len(tappings) + 2) * HALF_KG_T
+    made = LINE.produced_t(begin, begin + length_us)
+    assert found == pytest.approx(made, abs=room + written + 1e-6)
+
+
+def test_a_tapping_at_the_instant_of_a_stock_taking_comes_after_it() -> None:
+    begin = BEGIN_US + 1_000 * HOUR_US
+    (tapping,) = LINE.outputs(begin, begin + HOUR_US)
+    before, after = LINE.held_t(tapping.at_us), LINE.held_t(tapping.at_us + 1)
+    assert float(before - after) == pytest.approx(float(tapping.mass_t), rel=WEIGHER_ERROR * 1.1)
+
+
+@timeless
+@given(HELD)
+def test_pots_hold_some_35_tonnes(at_us: int) -> None:
+    assert isinstance(LINE, Holder)
+    assert 34.5 < float(LINE.held_t(at_us)) / LINE.design.pots < 36
 
 
 def test_an_instant_before_the_process_is_refused() -> None:

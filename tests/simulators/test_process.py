@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from core import output, plant
+from core import output, periods, plant
 from core.clock import to_us
 from core.errors import Misconfigured
 from simulators import process
-from simulators.minutes import HOUR_US
+from simulators.minutes import BEGIN_US, HOUR_US
 
 PLANTS = Path(process.__file__).parent / "plants"
 NOW_US = to_us(datetime(2026, 11, 21, 8, 0, tzinfo=UTC))
@@ -49,7 +49,7 @@ def output_t(played: process.Process, unit: str, begin: int, end: int) -> float:
     """Return a unit's output, in base tonnes where its facts carry a grade that has a reference."""
     total = 0.0
     for fact in played.facts(begin, end):
-        if fact.unit == unit:
+        if fact.unit == unit and fact.stream is None:
             share = [float(text) / REFERENCE[name] for name, text in fact.grades.items()]
             total += float(fact.mass_t) * (share[0] if share else 1.0)
     return total
@@ -179,7 +179,44 @@ def test_facts_are_what_the_service_reads(shipped: dict[str, process.Process], n
     for fact in facts:
         read = output.parse(json.dumps(fact.item()).encode(), NOW_US)
         assert (read.id, read.at_us, read.unit) == (fact.id, fact.at_us, fact.unit)
-        assert (read.kind, read.grades) == (fact.kind, fact.grades)
+        assert (read.kind, read.grades, read.stream) == (fact.kind, fact.grades, fact.stream)
+
+
+def test_stock_is_taken_at_each_hour_of_the_plant(demo: process.Process) -> None:
+    begin = to_us(datetime(2026, 10, 24, 16, 0, tzinfo=UTC))  # midnight in Asia/Shanghai
+    end = begin + 49 * HOUR_US
+    stocks = [fact for fact in demo.facts(begin, end) if fact.kind == "stock"]
+    assert {fact.stream for fact in stocks} == {"metal_in_pots"}
+    for unit in ("gh-al.potline-1", "gh-al.potline-2"):
+        own = [fact for fact in stocks if fact.unit == unit]
+        assert [fact.at_us for fact in own] == list(range(begin, end, HOUR_US))
+        assert (own[0].id, own[31].id) == tuple(
+            f"{unit}.s1.stock-{name}" for name in ("2026102500", "2026102607")
+        )
+    assert demo.facts(end, end + 1) != []
+    assert [fact for fact in demo.facts(begin + 1, begin + HOUR_US) if fact.stream] == []
+
+
+@pytest.mark.parametrize("kind", ["hour", "shift", "day", "month"])
+def test_a_period_has_a_stock_at_either_bound(demo: process.Process, kind: str) -> None:
+    zone = "Asia/Shanghai"
+    for hour in range(5):
+        now_us = to_us(datetime(2026, 12, 14, 16 + hour, 40, tzinfo=UTC))
+        open_begin, _ = periods.period_at(periods.Period(kind), now_us, zone)
+        begin, end = periods.period_at(periods.Period(kind), open_begin - 1, zone)
+        taken = {
+            fact.at_us
+            for fact in demo.facts(begin, now_us)
+            if fact.unit == "gh-al.potline-1" and fact.stream is not None
+        }
+        assert {begin, end} <= taken
+        # And the open one has one in the last hour.
+        assert now_us - max(taken) < HOUR_US
+
+
+def test_stock_is_taken_only_when_every_pot_has_been_tapped(demo: process.Process) -> None:
+    found = [fact.at_us for fact in demo.facts(BEGIN_US, BEGIN_US + 34 * HOUR_US) if fact.stream]
+    assert sorted(set(found)) == [BEGIN_US + hour * HOUR_US for hour in (32, 33)]
 
 
 def mistakes(folder: Path, name: str, text: str) -> tuple[str, int]:

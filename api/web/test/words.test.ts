@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { toCsv } from '../src/chart/csv.ts'
 import { CATALOGUES, say, sayWord, type Key } from '../src/core/catalogue.ts'
+import { inputsText } from '../src/core/inputs.ts'
 import { choose, duration, nameOf } from '../src/core/locale.ts'
 
 const keys = Object.keys(CATALOGUES.zh) as Key[]
@@ -26,6 +27,11 @@ test('the verdicts carry their agreed words', () => {
 
 test('a word that is new to the page is shown as it came', () => {
   assert.equal(sayWord('en', 'brand_new'), 'brand_new')
+})
+
+test('inputs that are not declared are named in words, new ones as they came', () => {
+  assert.equal(inputsText('zh', ['ore_grade', 'cr_fe_ratio']), '矿石品位、铬铁比')
+  assert.equal(inputsText('en', ['ore_grade', 'brand_new']), 'ore grade, brand_new')
 })
 
 test('the language comes from the address, then memory, then the browser, then Chinese', () => {

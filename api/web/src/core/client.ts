@@ -6,6 +6,7 @@ import type {
   EnergyItem,
   Indicator,
   Limit,
+  MonthClose,
   Page,
   PeriodItem,
   Point,
@@ -136,6 +137,12 @@ export function indicators(): Promise<Indicator[]> {
 
 export function limits(): Promise<Limit[]> {
   return list<Limit>('/limits')
+}
+
+/** The newest month close of a site; null while no month is closed. */
+export async function newestClose(site: string, signal: AbortSignal): Promise<MonthClose | null> {
+  const closes = await list<MonthClose>(`/sites/${encodeURIComponent(site)}/closes`, signal)
+  return closes.at(-1) ?? null
 }
 
 /** Period items of a unit's indicator that start in [from, to) (milliseconds). */

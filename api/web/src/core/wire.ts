@@ -14,6 +14,28 @@ export interface PeriodVerdict {
   readonly level?: number | null
   readonly verdict: VerdictWord
   readonly lapsed?: boolean
+  /** The limit of the catalogue, where corrections have moved it to `limit_value`. */
+  readonly own_value?: string
+  /** Inputs of its corrections that nobody declared. */
+  readonly missing?: readonly string[]
+  /** The part of the period in which the limit holds, with the figure that was compared. */
+  readonly part?: {
+    readonly from: string
+    readonly until: string
+    readonly value: string | null
+    readonly uncertainty: string | null
+  }
+}
+
+/** A month of a site as it was closed, and how many of its figures have moved since. */
+export interface MonthClose {
+  readonly close: string
+  readonly month: string
+  readonly closed_at: string
+  readonly signed: boolean
+  readonly figures: number
+  readonly differing: number
+  readonly flipped: number
 }
 
 export interface PeriodItem {
