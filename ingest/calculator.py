@@ -21,10 +21,18 @@ from core.openslots import OpenSlots, Reach, SlotRows
 from core.periods import SLOT_US
 from core.quality import Quality
 from ingest.windows import Windows
-from store import readings, results, slots
+from store import readings, results, retention, slots
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+    from collections.abc import (
+        Awaitable,
+        Callable,
+        Collection,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
     from datetime import datetime
 
     from psycopg import AsyncConnection
@@ -34,6 +42,7 @@ if TYPE_CHECKING:
     from core.plant import Plant, Point
     from ingest.windows import Computed
     from store.readings import Rows
+    from store.retention import Retention
     from store.slots import Touched
 
 LOOK_S: Final = 2.0  # marks may come from elsewhere: a confirmed step, a changed declaration
@@ -211,7 +220,8 @@ class Calculator:
         touched = _Spans()
         rows: list[SlotRows] = []
         confirmed = await slots.confirmed_of(connection, [reach.point_id for reach in reaches])
-        for reach in reaches:
+        kept = await retention.load(connection)
+        for reach in _whole(kept, reaches):
             point = by_id.get(reach.point_id)
             if point is None:
                 continue
@@ -286,6 +296,13 @@ class Calculator:
             if self._expecting:  # a number beyond all others is of a point that never reported
                 self._open.expect({p: each for p, each in self._by_id.items() if p > before})
         return self._by_id
+
+
+def _whole(kept: Retention, reaches: Iterable[Reach]) -> Iterator[Reach]:
+    """Yield the parts whose readings are there: slots that outlived theirs stay as they are."""
+    for reach in reaches:
+        for low_us, high_us in kept.whole(reach.from_us, reach.until_us):
+            yield Reach(reach.point_id, low_us, high_us)
 
 
 class _Spans:

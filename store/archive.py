@@ -1,23 +1,29 @@
-"""The raw archive: a Parquet file and a manifest for each day, and back into the ledger.
+"""The raw archive: a Parquet file and a manifest for each day; back by `store.unarchive`.
 
-Promise: nothing is dropped here before its files were read back and found equal to the ledger; a
-file that holds what the ledger lacks is never overwritten; a crash leaves the file that was there;
-bringing days back twice changes nothing.
+Promise: nothing is dropped here before its files were read back and found equal to the ledger, nor
+what later readings rest on; a file that holds what the ledger lacks is never overwritten; a crash
+leaves the file that was there.
 """
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from psycopg import errors
-
-from core import periods
 from core.clock import from_us, to_us
 from core.errors import Misconfigured
-from store import archivefile, blocks, parquet, partitions, plants, proof, retention, slots, tables
+from store import (
+    archivefile,
+    blocks,
+    foregoing,
+    parquet,
+    partitions,
+    proof,
+    retention,
+    tables,
+    waiting,
+)
 from store.engine import layout
 
 if TYPE_CHECKING:
@@ -28,12 +34,10 @@ if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
     from store.archivefile import Day
-    from store.blocks import Block
+    from store.foregoing import Held
     from store.partitions import Span
 
 LEAST_AGE: Final = timedelta(days=7)  # of what is dropped: agents may have been out for a week
-EVER: Final = (946_684_800_000_000, 4_102_444_800_000_000)  # 2000 to 2100
-MOST_TOLD: Final = 20  # contradictions told one by one
 SNAPSHOT: Final = "set transaction isolation level repeatable read, read only"
 
 
@@ -46,6 +50,7 @@ class Done:
     readings: int = 0
     dropped: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
+    needed: list[str] = field(default_factory=list)  # stay, for what is measured later
 
 
 async def archive(
@@ -59,9 +64,10 @@ async def archive(
 ) -> Done:
     """Archive every whole span that ends at or before an instant; `connection` commits by itself.
 
-    With `drop`, a span whose files equal the ledger is dropped and its time closed for late
-    readings. `watch` hears of (spans done, spans to do). Raises Misconfigured where a file holds
-    what the ledger lacks.
+    With `drop`, the time before the instant is closed for late readings, and a span whose files
+    equal the ledger is dropped unless what is measured later rests on it. `watch` hears of (spans
+    done, spans to do). Raises Misconfigured where a file holds what the ledger lacks, and where
+    slots before the instant still wait.
     """
     place = archivefile.make(folder)
     if drop and before_us > to_us(now - LEAST_AGE):
@@ -72,14 +78,20 @@ async def archive(
     done = Done()
     names = await tables.point_names(connection)
     old = [span for span in await partitions.spans(connection) if span.until_us <= before_us]
+    closed_us = await _close(connection, before_us, now) if drop and old else None
+    rows: dict[int, int] = {}
     for number, span in enumerate(old, start=1):
-        rows = 0
+        rows[span.from_us] = 0
         for day in blocks.days(span.from_us, span.until_us):
-            rows += await _archive_day(connection, folder, day, names, done)
-        await retention.record_archived(connection, (span.from_us, span.until_us), rows, place, now)
-        if drop:
-            await _drop(connection, span, rows, now, done)
+            rows[span.from_us] += await _archive_day(connection, folder, day, names, done)
+        edges = (span.from_us, span.until_us)
+        await retention.record_archived(connection, edges, rows[span.from_us], place, now)
         watch(number, len(old))
+    if closed_us is not None:
+        held = await foregoing.held(connection, closed_us)
+        for span in old:
+            stay = await waiting.before(connection, closed_us)  # stored as the time was closed
+            await _drop(connection, span, -1 if stay else rows[span.from_us], held, done)
     return done
 
 
@@ -181,118 +193,27 @@ async def _refuse_loss(
             )
 
 
-async def _drop(
-    connection: AsyncConnection[Any], span: Span, rows: int, now: datetime, done: Done
-) -> None:
-    """Close a span's time for late readings, then drop it where it holds what was archived."""
-    await retention.move(connection, span.until_us, now)
-    dropped = await partitions.drop(connection, span, rows)
-    (done.dropped if dropped else done.kept).append(f"{from_us(span.from_us):%Y-%m-%d}")
-
-
-@dataclass(slots=True)
-class Back:
-    """What an unarchiving did; `conflicts` are sentences, at most MOST_TOLD of them."""
-
-    days: list[str] = field(default_factory=list)
-    readings: int = 0
-    stored: int = 0
-    conflicts: list[str] = field(default_factory=list)
-    contradictions: int = 0
-
-
-async def unarchive(
-    connection: AsyncConnection[Any],
-    folder: Path,
-    wanted_us: tuple[int, int],
-    now: datetime,
-    watch: Callable[[int, int], None] = lambda *_: None,
-) -> Back:
-    """Bring the days of [from, until) back and have their slots computed again.
-
-    The spans beside them come along, for the first and last slot need their neighbours. What the
-    ledger holds stays, and a reading that contradicts it is told. Commits span by span.
-    """
-    plan = await layout(connection)
-    ids = {point: number for number, point in (await tables.point_names(connection)).items()}
-    loaded = await plants.load(connection)
-    metered = {loaded.ids[p] for p, point in loaded.plant.points.items() if point.energy_unit}
-    low = plan.span_of(wanted_us[0]) - plan.span_us
-    high = plan.span_of(wanted_us[1] - 1) + 2 * plan.span_us
-    by_span: dict[int, list[Day]] = {}
-    for day in archivefile.days(folder):
-        if low <= day.from_us < high:
-            by_span.setdefault(plan.span_of(day.from_us), []).append(day)
-    back = Back()
-    for number, (start, its_days) in enumerate(by_span.items(), start=1):
-        async with connection.transaction():
-            await retention.record_restored(connection, (start, start + plan.span_us), now)
-            for day in its_days:
-                touched = await _bring_back(connection, folder, day, ids, back, now)
-                await mark(connection, touched, metered, wanted_us)
-        back.days += [day.name for day in its_days]
-        watch(number, len(by_span))
-    return back
-
-
-async def mark(
-    connection: AsyncConnection[Any],
-    touched: Mapping[int, tuple[int, int]],
-    metered: set[int],
-    within_us: tuple[int, int],
-) -> None:
-    """Have the slots of points that give energy computed again, as far as they were asked for."""
-    spans = [
-        (point, max(low, within_us[0]), min(high, within_us[1]))
-        for point, (low, high) in touched.items()
-        if point in metered
-    ]
-    await slots.touch(connection, [(p, low, high) for p, low, high in spans if low < high])
-
-
-async def _bring_back(
-    connection: AsyncConnection[Any],
-    folder: Path,
-    day: Day,
-    ids: Mapping[str, int],
-    back: Back,
-    now: datetime,
-) -> dict[int, tuple[int, int]]:
-    """Store a day's readings that the ledger lacks; return the span of each point with new ones."""
-    empty = await blocks.count(connection, day.from_us, day.from_us + blocks.DAY_US) == 0
-    touched: dict[int, tuple[int, int]] = {}
-    names = {number: point for point, number in ids.items()}
-    for block in archivefile.read_day(folder, day, ids):
-        back.readings += len(block)
-        await partitions.make_for(connection, block.ts_us, now)
-        stored = await _store(connection, block, empty=empty)
-        back.stored += stored
-        if stored < len(block):
-            _tell(block.take(await blocks.contradicted(connection, block)), names, back)
-        if stored:
-            for number, rows in block.runs():
-                first, last = int(block.ts_us[rows][0]), int(block.ts_us[rows][-1])
-                low, high = touched.get(number, (first, last + 1))
-                touched[number] = (min(low, first), max(high, last + 1))
-    return touched
-
-
-async def _store(connection: AsyncConnection[Any], block: Block, *, empty: bool) -> int:
-    """Store what is not there; a late reading may come in between, though the day was empty."""
-    if empty:
-        with contextlib.suppress(errors.UniqueViolation):
-            async with connection.transaction():
-                await blocks.copy_in(connection, block)
-            return len(block)
-    return await blocks.merge_in(connection, block)
-
-
-def _tell(wrong: Block, names: Mapping[int, str], back: Back) -> None:
-    back.contradictions += len(wrong)
-    room = max(0, MOST_TOLD - len(back.conflicts))
-    for row in range(min(room, len(wrong))):
-        at = periods.render_utc(int(wrong.ts_us[row]))
-        back.conflicts.append(
-            f"{names[int(wrong.point_id[row])]} at {at}: the ledger has another value and keeps"
-            f" it; the archive's is {float(wrong.value[row])!r}"
+async def _close(connection: AsyncConnection[Any], before_us: int, now: datetime) -> int:
+    """Close the time before an instant for late readings; return how far it is closed."""
+    closed_us = (await layout(connection)).span_of(before_us)
+    if await waiting.before(connection, closed_us):
+        raise Misconfigured(
+            "--drop: figures from before that day wait to be computed: let `danhao ingest` do that"
+            " first (`danhao db status` tells), or leave out --drop"
         )
+    closed_us = max(closed_us, (await retention.load(connection)).horizon_us)
+    await retention.move(connection, closed_us, now)
+    return closed_us
+
+
+async def _drop(
+    connection: AsyncConnection[Any], span: Span, rows: int, held: Held, done: Done
+) -> None:
+    """Drop a span where it holds what was archived and nothing later rests on it."""
+    name = f"{from_us(span.from_us):%Y-%m-%d}"
+    if held.why(span) is not None:
+        done.needed.append(name)
+    elif await partitions.drop(connection, span, rows):
+        done.dropped.append(name)
+    else:
+        done.kept.append(name)

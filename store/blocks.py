@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from psycopg import errors
 
 from core.clock import from_us
 from store import arrays, partitions
@@ -119,8 +120,13 @@ async def copy_in(connection: AsyncConnection[Any], block: Block) -> None:
     body = arrays.copy_body(
         block.ts_us, block.recorded_us, block.value, block.point_id, block.quality
     )
-    async with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-        await copy.write(body)
+    try:
+        async with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+            await copy.write(body)
+    except errors.InternalError_ as error:  # how Citus tells its workers' errors: by text
+        if "violates unique constraint" not in str(error):
+            raise
+        raise errors.UniqueViolation(*error.args) from error
 
 
 async def merge_in(connection: AsyncConnection[Any], block: Block) -> int:

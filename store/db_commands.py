@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Any, Final
 from core import clock
 from core.clock import to_us
 from core.errors import Misconfigured
-from store import archive, backup, backupfile, connection, engine, migrate, proof, settings, status
+from store import (
+    archive,
+    backup,
+    backupfile,
+    connection,
+    engine,
+    migrate,
+    proof,
+    settings,
+    status,
+    unarchive,
+)
 from store.bar import Bar
 from store.engine import Engine
 
@@ -117,6 +128,7 @@ def _archive(options: argparse.Namespace) -> int:
         "readings": done.readings,
         "dropped": done.dropped,
         "kept": done.kept,
+        "needed": done.needed,
     }
     lines = [
         (
@@ -127,19 +139,20 @@ def _archive(options: argparse.Namespace) -> int:
     if options.drop:
         lines.append(f"{len(done.dropped)} spans dropped")
         lines += [f"kept {each}: readings came meanwhile, archive again" for each in done.kept]
+        lines += [f"kept {each}: later readings rest on it" for each in done.needed]
     _say(options, answer, lines)
     return BAD_NEWS if done.kept else WELL
 
 
 def _unarchive(options: argparse.Namespace) -> int:
     bar = Bar("bringing back")
-    first = archive.EVER[0] if options.first is None else to_us(options.first)
-    last = archive.EVER[1] if options.last is None else to_us(options.last)
+    first = unarchive.EVER[0] if options.first is None else to_us(options.first)
+    last = unarchive.EVER[1] if options.last is None else to_us(options.last)
     if first >= last:
         raise Misconfigured("--to: is not after --from: give the day after the last one wanted")
 
-    async def work(link: AsyncConnection[Any]) -> archive.Back:
-        return await archive.unarchive(link, options.folder, (first, last), clock.utc_now(), bar)
+    async def work(link: AsyncConnection[Any]) -> unarchive.Back:
+        return await unarchive.unarchive(link, options.folder, (first, last), clock.utc_now(), bar)
 
     back = _run(options, work, bar)
     answer = {
@@ -148,10 +161,15 @@ def _unarchive(options: argparse.Namespace) -> int:
         "stored": back.stored,
         "contradictions": back.contradictions,
         "conflicts": back.conflicts,
+        "left": back.left,
     }
     lines = [
         f"{len(back.days)} days, {back.readings} readings, {back.stored} of them were not there",
         *back.conflicts,
+    ]
+    lines += [
+        f"{each}: no file holds its readings before that time, so its slots stay as they were"
+        for each in back.left
     ]
     if back.contradictions > len(back.conflicts):
         lines.append(f"and {back.contradictions - len(back.conflicts)} more contradictions")

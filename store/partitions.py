@@ -70,17 +70,20 @@ def name_of(start_us: int) -> str:
     return f"{_PREFIX}{from_us(start_us):%Y%m%d}"
 
 
-async def make_for(connection: AsyncConnection[Any], ts_us: Int64s, now: datetime) -> None:
+async def make_for(
+    connection: AsyncConnection[Any], ts_us: Int64s, now: datetime, *, from_archive: bool = False
+) -> None:
     """Have a place for rows of these instants, in the caller's transaction.
 
-    Raises Rejected: `archived` for rows behind the horizon, `too_old` where more partitions than
-    the bound would be needed. What is known to exist is asked for once a connection.
+    Raises Rejected: `archived` for rows behind the horizon that do not come from the archive,
+    `too_old` where more partitions than the bound would be needed. What is known to exist is asked
+    for once a connection.
     """
     plan = await layout(connection)
     starts = starts_of(plan, ts_us)
     if not starts:
         return
-    if starts[0] < to_us(now - LATE):
+    if starts[0] < to_us(now - LATE) and not from_archive:
         await _refuse_archived(connection, ts_us)
     known = _KNOWN.setdefault(connection, set())
     if known.issuperset(starts):

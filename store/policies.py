@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.clock import to_us
 from core.errors import DanhaoError, Retryable
-from store import partitions, retention
+from store import foregoing, partitions, retention, waiting
 from store.engine import Engine, layout
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ EVERY: Final = timedelta(hours=1)
 OVERDUE: Final = 3 * EVERY
 GRACE: Final = timedelta(minutes=10)  # every worker has read the moved horizon by then
 MOST_SPANS: Final = 48  # packed or dropped in one run, so that a run ends
+MOST_TOLD: Final = 3  # reasons for which spans stay
 _LOCK: Final = 0x706F6C696379  # "policy": one worker runs them
 
 
@@ -182,22 +183,25 @@ async def _retain(connection: AsyncConnection[Any], keep: Keep, now: datetime) -
     if moved_at is not None and now - moved_at < GRACE:
         return "the horizon moved: what lies behind it is dropped in the next run"
     behind = [span for span in await partitions.spans(connection) if span.until_us <= cut_us]
-    return await _drop(connection, behind, keep)
+    return await _drop(connection, behind, keep, cut_us)
 
 
-async def _drop(connection: AsyncConnection[Any], behind: Sequence[Span], keep: Keep) -> str:
-    archived = await retention.archived_spans(connection)
-    dropped = unarchived = busy = 0
-    for span in behind:
+async def _drop(
+    connection: AsyncConnection[Any], behind: Sequence[Span], keep: Keep, cut_us: int
+) -> str:
+    may_go, unarchived = await _may_go(connection, behind, keep)
+    if may_go and await waiting.before(connection, cut_us):
+        return "figures from before the horizon wait to be computed: nothing is dropped"
+    held = await foregoing.held(connection, cut_us) if may_go else None
+    dropped = busy = 0
+    stay: dict[str, None] = {}
+    for span, most_rows in may_go:
         if dropped == MOST_SPANS:
             break
-        held = archived.get(span.from_us)
-        whole = held is not None and held.until_us >= span.until_us and held.restored_at is None
-        restored = held is not None and held.restored_at is not None
-        if restored or not (whole or keep.drop_unarchived):
-            unarchived += 1
+        why = None if held is None else held.why(span)
+        if why is not None:
+            stay[why] = None
             continue
-        most_rows = held.row_count if whole and held is not None else None
         try:
             gone = await partitions.drop(connection, span, most_rows)
         except Retryable:
@@ -205,7 +209,26 @@ async def _drop(connection: AsyncConnection[Any], behind: Sequence[Span], keep: 
             continue
         dropped += gone
         unarchived += not gone
-    return f"{dropped} dropped, {unarchived} wait for their archive, {busy} in use"
+    told = f"{dropped} dropped, {unarchived} wait for their archive, {busy} in use"
+    return told if not stay else f"{told}; kept for {', '.join([*stay][:MOST_TOLD])}"
+
+
+async def _may_go(
+    connection: AsyncConnection[Any], behind: Sequence[Span], keep: Keep
+) -> tuple[list[tuple[Span, int | None]], int]:
+    """Return the spans that archives hold, or need not, with their rows; and how many wait."""
+    archived = await retention.archived_spans(connection)
+    may_go: list[tuple[Span, int | None]] = []
+    unarchived = 0
+    for span in behind:
+        held = archived.get(span.from_us)
+        whole = held is not None and held.until_us >= span.until_us and held.restored_at is None
+        restored = held is not None and held.restored_at is not None
+        if restored or not (whole or keep.drop_unarchived):
+            unarchived += 1
+            continue
+        may_go.append((span, held.row_count if whole and held is not None else None))
+    return may_go, unarchived
 
 
 _JOBS: Final = (

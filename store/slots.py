@@ -13,7 +13,7 @@ import numpy as np
 from core.clock import from_us
 from core.openslots import SlotRows
 from core.periods import SLOT_US
-from store import arrays
+from store import arrays, retention
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -252,12 +252,14 @@ async def confirmed_of(
 
 
 async def has_reading(connection: AsyncConnection[Any], point_id: int, at_us: int) -> bool:
-    """Tell whether a usable reading of the point is stored at exactly this instant."""
+    """Tell whether a usable reading of the point is stored at this instant, and not archived."""
     cursor = await connection.execute(
         "select 1 from reading where point_id = %s and ts = %s and quality < 2",
         (point_id, from_us(at_us)),
     )
-    return await cursor.fetchone() is not None
+    there = await cursor.fetchone() is not None
+    kept = await retention.load(connection)  # behind it no slot is computed again
+    return there and not bool(kept.archived(np.array([at_us], np.int64)).any())
 
 
 async def confirm(

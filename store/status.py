@@ -69,7 +69,8 @@ def growth_per_day(spans: Sequence[Span], sizes: dict[str, int], now: datetime) 
     Spans without a reading count as well: an agent that is out does send later.
     """
     until_us = to_us(now)
-    recent = [s for s in spans if until_us - (GROWTH_DAYS + 1) * DAY_US <= s.from_us]
+    # By their ends: of weeks, as Citus has them, one always ended in the last seven days.
+    recent = [s for s in spans if until_us - GROWTH_DAYS * DAY_US <= s.until_us]
     whole = [s for s in recent if s.until_us <= until_us and s.name in sizes]
     length_us = sum(s.until_us - s.from_us for s in whole)
     if not length_us:

@@ -23,6 +23,14 @@ async def of_point(connection: AsyncConnection[Any], point_id: int) -> list[tupl
     return [(to_us(begin), to_us(end)) for begin, end in await cursor.fetchall()]
 
 
+async def before(connection: AsyncConnection[Any], instant_us: int) -> bool:
+    """Tell whether slots before an instant are not computed yet."""
+    cursor = await connection.execute(
+        "select 1 from touched where from_ts < %s limit 1", (from_us(instant_us),)
+    )
+    return await cursor.fetchone() is not None
+
+
 async def of_unit(connection: AsyncConnection[Any], unit: str) -> list[tuple[int, int]]:
     """Return the spans [from, until) of a unit whose results are not computed yet."""
     cursor = await connection.execute(

@@ -101,13 +101,20 @@ async def store(pool: Pool, rows: Rows, recorded_at: datetime = NOW) -> Stored:
     return done
 
 
-async def compute(pool: Pool) -> None:
-    """Compute every marked slot, then the results that rest on them."""
+async def compute_slots(pool: Pool) -> None:
+    """Compute every marked slot, by a worker that has just begun."""
     async with pool.connection() as link:
         loaded = await plants.load(link)
     calculator = Calculator(pool, lambda: (loaded.plant, loaded.ids), lambda: NOW)
     while await calculator.step():
         pass
+
+
+async def compute(pool: Pool) -> None:
+    """Compute every marked slot, then the results that rest on them."""
+    await compute_slots(pool)
+    async with pool.connection() as link:
+        loaded = await plants.load(link)
     evaluator = Evaluator(pool, lambda: (loaded.plant, loaded.ids), lambda: NOW)
     while await evaluator.step():
         pass

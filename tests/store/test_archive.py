@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,23 +12,27 @@ import pyarrow.parquet as pq
 import pytest
 import pytest_asyncio
 
-from core.clock import to_us
+from core.clock import from_us, to_us
 from core.errors import Misconfigured
-from store import archive, archivefile, blocks, connection, proof, retention
+from store import archive, archivefile, blocks, connection, proof, retention, unarchive
+from store.engine import layout
 from tests.store import ledger
 from tests.store.ledger import DAY, NOW, START
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from datetime import datetime
     from pathlib import Path
     from typing import Any
 
     from psycopg import AsyncConnection
 
-    from store.archive import Back, Done
+    from store.archive import Done
     from store.connection import Pool
+    from store.unarchive import Back
 
 BEFORE = START + 10 * DAY
+LATER = NOW + timedelta(days=21)
 
 
 @pytest_asyncio.fixture
@@ -41,13 +46,18 @@ async def link(database_url: str) -> AsyncIterator[AsyncConnection[Any]]:
 
 
 async def put(
-    link: AsyncConnection[Any], folder: Path, before: int = BEFORE, *, drop: bool = False
+    link: AsyncConnection[Any],
+    folder: Path,
+    before: int = BEFORE,
+    *,
+    drop: bool = False,
+    now: datetime = NOW,
 ) -> Done:
-    return await archive.archive(link, before, folder, NOW, drop=drop)
+    return await archive.archive(link, before, folder, now, drop=drop)
 
 
 async def back(link: AsyncConnection[Any], folder: Path, low: int, high: int) -> Back:
-    return await archive.unarchive(link, folder, (low, high), NOW)
+    return await unarchive.unarchive(link, folder, (low, high), NOW)
 
 
 async def test_a_file_holds_each_reading_of_its_day_to_the_bit(
@@ -142,16 +152,25 @@ async def test_what_the_ledger_lacks_is_never_overwritten(
 async def test_dropped_days_come_back_with_identical_readings_and_figures(
     pool: Pool, link: AsyncConnection[Any], tmp_path: Path
 ) -> None:
-    await ledger.fill(pool, days=4)
+    """Two spans go, the last one before the horizon stays; the first one comes back."""
+    span = (await layout(link)).span_us
+    first = START - START % span
+    await ledger.readings_only(pool, days=(first + 3 * span - START) // DAY)
+    await ledger.compute_slots(pool)
     readings = await ledger.all_rows(pool, ledger.READINGS)
     slots = await ledger.all_rows(pool, ledger.SLOTS)
-    done = await put(link, tmp_path, START + 3 * DAY, drop=True)
-    assert done.dropped == ["2026-11-01", "2026-11-02", "2026-11-03"]
-    assert await blocks.count(link, START, START + 3 * DAY) == 0
+    edges = [first, first + span, first + 2 * span, first + 3 * span]
+    names = [f"{from_us(edge):%Y-%m-%d}" for edge in edges]
+    done = await put(link, tmp_path, edges[3], drop=True, now=LATER)
+    assert (done.dropped, done.needed, done.kept) == (names[:2], names[2:3], [])
+    assert await blocks.count(link, edges[0], edges[2]) == 0
+    assert await blocks.count(link, edges[2], edges[3]) > 0
     assert await ledger.all_rows(pool, ledger.SLOTS) == slots
-    found = await back(link, tmp_path, START + DAY, START + 2 * DAY)
-    assert found.days == ["2026-11-01", "2026-11-02", "2026-11-03"]
-    assert found.stored == found.readings == done.readings
+    day = max(edges[1] - DAY, START)
+    found = await back(link, tmp_path, day, day + DAY)
+    assert found.days == [each.name for each in archivefile.days(tmp_path)][: len(found.days)]
+    assert found.days[-1] == f"{from_us(edges[2] - DAY):%Y-%m-%d}"
+    assert found.stored == found.readings
     assert repr(await ledger.all_rows(pool, ledger.READINGS)) == repr(readings)
     query = (
         "select sum(l - f + 1), min(from_ts), max(until_ts) from touched,"
@@ -159,26 +178,44 @@ async def test_dropped_days_come_back_with_identical_readings_and_figures(
     )
     [(points, low, high)] = await ledger.all_rows(pool, query)
     assert points == 3 * 3  # of each plant's three points that give energy
-    assert low >= blocks.bounded(START + DAY)
-    assert high <= blocks.bounded(START + 2 * DAY)
+    assert low >= blocks.bounded(day)
+    assert high <= blocks.bounded(day + DAY)
     await ledger.all_rows(pool, "update slot_energy set computed_at = now() returning 1")
-    await ledger.compute(pool)
+    await ledger.compute_slots(pool)
     assert await ledger.all_rows(pool, ledger.SLOTS) == slots
-    again = await back(link, tmp_path, START + DAY, START + 2 * DAY)
+    again = await back(link, tmp_path, day, day + DAY)
     assert (again.stored, again.contradictions) == (0, 0)
     assert await ledger.all_rows(pool, "select count(*) from touched") == [(0,)]
-    assert (await put(link, tmp_path, START + 3 * DAY)).written == []
+    assert (await put(link, tmp_path, edges[3])).written == []
 
 
 async def test_a_dropped_day_is_closed_for_late_readings_until_it_is_back(
     pool: Pool, link: AsyncConnection[Any], tmp_path: Path
 ) -> None:
-    await ledger.readings_only(pool, days=2)
-    await put(link, tmp_path, START + DAY, drop=True)
-    at = np.array([START + DAY // 2])
+    """What comes along for its neighbours stays closed."""
+    span = (await layout(link)).span_us
+    first = START - START % span
+    await ledger.readings_only(pool, days=(first + 3 * span - START) // DAY)
+    await ledger.compute_slots(pool)
+    await put(link, tmp_path, first + 3 * span, drop=True, now=LATER)
+    at = np.arange(3) * span + first + span // 2
     assert (await retention.load(link)).archived(at).all()
-    await back(link, tmp_path, START, START + DAY)
-    assert not (await retention.load(link)).archived(at).any()
+    await back(link, tmp_path, first, first + span)
+    assert (await retention.load(link)).archived(at).tolist() == [False, True, True]
+    assert await blocks.count(link, first + span, first + 2 * span) > 0
+
+
+async def test_nothing_is_dropped_before_its_slots_are_computed(
+    pool: Pool, link: AsyncConnection[Any], tmp_path: Path
+) -> None:
+    span = (await layout(link)).span_us
+    first = START - START % span
+    await ledger.readings_only(pool, days=(first + 3 * span - START) // DAY)
+    with pytest.raises(Misconfigured, match="figures from before that day wait to be computed"):
+        await put(link, tmp_path, first + 3 * span, drop=True, now=LATER)
+    assert not (await retention.load(link)).archived(np.array([first])).any()
+    await ledger.compute_slots(pool)
+    assert (await put(link, tmp_path, first + 3 * span, drop=True, now=LATER)).dropped
 
 
 async def test_a_contradiction_is_told_and_the_ledger_stays(
@@ -219,7 +256,8 @@ async def test_a_flipped_byte_is_refused_before_anything_is_stored(
     pool: Pool, link: AsyncConnection[Any], tmp_path: Path, place: int
 ) -> None:
     await ledger.readings_only(pool)
-    await put(link, tmp_path, drop=True)
+    await put(link, tmp_path)
+    await link.execute("delete from reading")
     path = tmp_path / "2026-11-01.parquet"
     data = bytearray(path.read_bytes())
     data[place] ^= 1

@@ -92,9 +92,10 @@ async def test_a_restored_store_is_equal_in_everything_and_has_a_new_id(
         if table["name"] == "audit":
             continue
         columns = ", ".join(name for name, _ in table["columns"])
-        query = f"select {columns} from {table['name']} order by 1, 2"  # noqa: S608
+        query = f"select {columns} from {table['name']}"  # noqa: S608
         ours, theirs = await ledger.all_rows(pool, query), await ledger.all_rows(there, query)
-        assert theirs == ours, table["name"]
+        # Whole rows decide: nodes answer in any order, and two columns may be alike in many rows.
+        assert sorted(theirs, key=repr) == sorted(ours, key=repr), table["name"]
     assert len(manifest["proof"]["readings"]) == 3 * len(ledger.POINTS)
     assert manifest["proof"]["rows"]["dead_letter"] == 1
     audit = await ledger.all_rows(there, "select action, detail from audit order by audit_id")

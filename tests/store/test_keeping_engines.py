@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from store import archive, backup, backupfile, blocks, partitions, proof, status
+from store import archive, backup, backupfile, blocks, partitions, proof, status, unarchive
 from tests.store import ledger
 from tests.store.ledger import DAY, NOW, START
 
@@ -40,16 +40,17 @@ async def test_a_plain_backup_restores_into_timescaledb_and_back(
 async def test_chunks_are_archived_dropped_and_brought_back(
     timescale_pool: Pool, tmp_path: Path
 ) -> None:
-    await ledger.readings_only(timescale_pool, days=3)
+    await ledger.fill(timescale_pool, days=3)
     before = await ledger.all_rows(timescale_pool, ledger.READINGS)
     async with timescale_pool.connection() as link:
         await link.set_autocommit(True)
         first = (await partitions.spans(link))[0]
         await partitions.compress(link, first)
         done = await archive.archive(link, START + 2 * DAY, tmp_path, NOW, drop=True)
-        assert done.dropped == ["2026-11-01", "2026-11-02"]
-        assert await blocks.count(link, START, START + 2 * DAY) == 0
-        back = await archive.unarchive(link, tmp_path, (START, START + DAY), NOW)
-        assert back.stored == back.readings == done.readings
+        assert (done.dropped, done.needed) == (["2026-11-01"], ["2026-11-02"])
+        assert await blocks.count(link, START, START + DAY) == 0
+        back = await unarchive.unarchive(link, tmp_path, (START, START + DAY), NOW)
+        assert back.readings == done.readings
+        assert 0 < back.stored < back.readings
         await link.set_autocommit(False)
     assert repr(await ledger.all_rows(timescale_pool, ledger.READINGS)) == repr(before)

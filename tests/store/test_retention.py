@@ -53,7 +53,10 @@ async def test_a_new_store_keeps_everything(pool: Pool) -> None:
         assert await retention.moved_at(connection) is None
 
 
-async def test_the_horizon_moves_freely_until_something_is_dropped(pool: Pool) -> None:
+async def test_the_horizon_moves_freely_until_something_is_dropped_and_then_never_back(
+    pool: Pool,
+) -> None:
+    """What is left before a horizon that dropped something serves the readings behind it only."""
     async with pool.connection() as connection:
         assert await retention.move(connection, HORIZON_US, NOW)
         assert not await retention.move(connection, HORIZON_US, NOW + timedelta(days=1))
@@ -61,10 +64,28 @@ async def test_the_horizon_moves_freely_until_something_is_dropped(pool: Pool) -
         assert await retention.move(connection, HORIZON_US - DAY_US, NOW)
         await retention.record_dropped(connection, HORIZON_US - 3 * DAY_US)
         await retention.record_dropped(connection, HORIZON_US - 5 * DAY_US)
-        assert await retention.move(connection, HORIZON_US - 9 * DAY_US, NOW)
-        assert (await retention.load(connection)).horizon_us == HORIZON_US - 3 * DAY_US
+        assert not await retention.move(connection, HORIZON_US - 9 * DAY_US, NOW)
+        kept = await retention.load(connection)
+        assert kept == Retention(HORIZON_US - DAY_US, (), HORIZON_US - DAY_US)
+        await retention.move(connection, HORIZON_US, NOW)
         await retention.move(connection, None, NOW)
-        assert (await retention.load(connection)).horizon_us == HORIZON_US - 3 * DAY_US
+        assert await retention.load(connection) == kept
+
+
+@given(
+    st.integers(0, 120),
+    st.lists(spans, max_size=3),
+    st.tuples(st.integers(0, 60), st.integers(61, 120)),
+)
+def test_slots_are_computed_where_all_their_readings_are(
+    whole: int, restored: list[tuple[int, int]], asked: tuple[int, int]
+) -> None:
+    parts = Retention(whole, tuple(restored), whole).whole(*asked)
+    found = [any(a <= at < b for a, b in parts) for at in range(121)]
+    assert found == [
+        asked[0] <= at < asked[1] and (at >= whole or any(a <= at < b for a, b in restored))
+        for at in range(121)
+    ]
 
 
 async def test_a_late_row_behind_the_horizon_is_refused_and_nothing_is_stored(pool: Pool) -> None:
