@@ -15,6 +15,7 @@ from typing import Final
 
 from core.carriers import Mark
 
+INDICATOR: Final = "al.liquid.ac_comprehensive"  # the figure that the rule goes by
 TREAD_KWH_PER_T: Final = 20  # what each further part of the surcharge reaches
 PART_CNY_PER_KWH: Final = Fraction(1, 100)
 
@@ -59,3 +60,24 @@ def surcharge_on(day: date, kwh_per_t: Fraction) -> Fraction | None:
     """Return the surcharge [yuan/kWh] by the step of a day; None where no step is known."""
     step = step_on(day)
     return None if step is None else surcharge(kwh_per_t, Fraction(step.kwh_per_t))
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a figure costs: parts of the surcharge, the surcharge [yuan/kWh], in all [yuan].
+
+    `falls_at` is the figure at or below which there is one part less; None without any.
+    """
+
+    treads: int
+    surcharge: Fraction
+    cny: Fraction
+    falls_at: Fraction | None
+
+
+def cost(kwh_per_t: Fraction, step_kwh_per_t: Fraction, energy_kwh: Fraction) -> Cost:
+    """Return what a figure adds to the price of the electricity of liquid aluminium."""
+    parts = treads(kwh_per_t, step_kwh_per_t)
+    more = PART_CNY_PER_KWH * parts
+    falls_at = step_kwh_per_t + TREAD_KWH_PER_T * (parts - 1) if parts else None
+    return Cost(parts, more, more * energy_kwh, falls_at)
