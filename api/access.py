@@ -46,6 +46,7 @@ class Action(StrEnum):
     ACKNOWLEDGE_ALERT = "acknowledge_alert"
     CONFIRM_STEP = "confirm_step"
     CLOSE_MONTH = "close_month"
+    RECORD_BENCHMARK = "record_benchmark"
     READ_METRICS = "read_metrics"
     READ_DOCS = "read_docs"
     KEEP_SESSION = "keep_session"
@@ -63,6 +64,8 @@ ALLOWED: Final = {
     Action.ACKNOWLEDGE_ALERT: _PLANT,
     Action.CONFIRM_STEP: frozenset({Role.ENGINEER, Role.ADMIN}),
     Action.CLOSE_MONTH: frozenset({Role.ENGINEER, Role.ADMIN}),
+    # What bars a plant from public funds, and what lifts it, is the regulator's to write.
+    Action.RECORD_BENCHMARK: frozenset({Role.REGULATOR, Role.ADMIN}),
     Action.READ_METRICS: _PLANT,
     Action.READ_DOCS: _ALL,
     Action.KEEP_SESSION: _ALL,
@@ -101,6 +104,15 @@ def covers(scope: Iterable[str], site: str, jurisdiction: str) -> bool:
             return True
         code = entry.removeprefix(_JURISDICTION)
         if code != entry and f"{jurisdiction}-".startswith(f"{code}-"):
+            return True
+    return False
+
+
+def holds(scope: Iterable[str], jurisdiction: str) -> bool:
+    """Tell whether a scope holds a whole jurisdiction: by one at or above it, or by `*`."""
+    for entry in scope:
+        code = entry.removeprefix(_JURISDICTION)
+        if entry == EVERYTHING or (code != entry and f"{jurisdiction}-".startswith(f"{code}-")):
             return True
     return False
 

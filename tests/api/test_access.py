@@ -54,7 +54,7 @@ def test_every_action_names_its_roles_and_no_other_role_may() -> None:
             assert access.may(_caller(role, "*"), action) is (role in ALLOWED[action])
 
 
-def test_a_regulator_writes_nothing_and_reads_neither_metrics_nor_dead_letters() -> None:
+def test_a_regulator_writes_nothing_of_a_plant_and_reads_neither_metrics_nor_dead_letters() -> None:
     caller = _caller(Role.REGULATOR, "*")
     for action in (Action.WRITE_OUTPUT, Action.READ_METRICS, Action.READ_DEAD_LETTERS):
         assert not access.may(caller, action, QINGHAI)

@@ -1,0 +1,67 @@
+"""Working days: until when what failed must be mended, and how many of them a silence took.
+
+A day counts by the plant's calendar. The day on which something failed is not counted, as terms in
+days are not; Saturdays, Sundays and the declared holidays are none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from core import periods
+from core.clock import from_us, to_us
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SATURDAY: Final = 5
+MOST_DAYS: Final = 4000  # of one silence: ten years, beyond which nobody asks for the count
+_DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """Which days are worked: weekdays without `holidays`, and the weekend days in `worked`."""
+
+    holidays: frozenset[date] = field(default_factory=frozenset)
+    worked: frozenset[date] = field(default_factory=frozenset)
+
+    def works(self, day: date) -> bool:
+        """Tell whether the day is a working day."""
+        if day in self.worked:
+            return True
+        return day.weekday() < SATURDAY and day not in self.holidays
+
+    def deadline(self, failed_us: int, days: int, zone: str) -> int:
+        """Return the end of the last working day that is left to mend it."""
+        left = days
+        for day in _days_after(failed_us, zone):
+            left -= self.works(day)
+            if left <= 0:
+                return _midnight(day + _DAY, zone)
+        return _midnight(_local(failed_us, zone) + MOST_DAYS * _DAY, zone)
+
+    def between(self, failed_us: int, mended_us: int, zone: str) -> int:
+        """Return how many working days began after the failure and before it was mended."""
+        count = 0
+        for day in _days_after(failed_us, zone):
+            if _midnight(day, zone) >= mended_us:
+                break
+            count += self.works(day)
+        return count
+
+
+def _days_after(instant_us: int, zone: str) -> Iterator[date]:
+    first = _local(instant_us, zone)
+    for number in range(1, MOST_DAYS + 1):
+        yield first + number * _DAY
+
+
+def _local(instant_us: int, zone: str) -> date:
+    return from_us(instant_us).astimezone(periods.zone(zone)).date()
+
+
+def _midnight(day: date, zone: str) -> int:
+    return to_us(datetime(day.year, day.month, day.day, tzinfo=periods.zone(zone)))
