@@ -1,0 +1,1 @@
+"""Reports as data: what they say, in both languages; renderers only set them."""
