@@ -76,7 +76,8 @@ async def post(
         receipt, detail = _judge(status, answer)
     except TimeoutError:
         detail = f"no whole answer within {DEADLINE_S:.0f} s"
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, OSError) as error:
+        # Not all errors of TLS are httpx's: a late demand for a client certificate is not.
         detail = f"{type(error).__name__}: {error}".rstrip(": ")
     except Misconfigured as error:
         detail = f"not sent: {error}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import threading
 from contextlib import contextmanager
 from datetime import timedelta
@@ -15,6 +16,7 @@ import pytest
 from ingest import notifier, webhook
 from ingest.alerting import Alerting
 from ingest.notifier import CIRCUIT_AFTER, MOST_BACK_OFF_S, Circuit, Notifier
+from tests.edge.certificates import Authority
 from tests.fixtures.service import free_port
 from tests.ingest.alertworld import NOW, SECRET, Desk, channel, month
 from tests.ingest.world import eventually
@@ -83,15 +85,22 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Answering(HTTPServer):
-    def __init__(self, reply: Callable[[Handler], None]) -> None:
+    def __init__(self, reply: Callable[[Handler], None], tls: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.reply = reply
         self.seen: list[str] = []
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
+
+    def handle_error(self, *_: Any) -> None:
+        pass  # whom it does not know it does not speak to
 
 
 @contextmanager
-def answering(reply: Callable[[Handler], None]) -> Iterator[Answering]:
-    with Answering(reply) as server:
+def answering(
+    reply: Callable[[Handler], None], tls: ssl.SSLContext | None = None
+) -> Iterator[Answering]:
+    with Answering(reply, tls) as server:
         worker = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         worker.start()
         try:
@@ -238,6 +247,25 @@ async def test_a_secret_that_is_gone_is_an_attempt_without_the_secret_told(
         async with webhook.client(post.channel) as link:
             await again.step(link)
     assert await post.states() == [("delivered", 2, "inbox-000001")]
+
+
+async def test_a_receiver_that_demands_a_certificate_is_a_failed_attempt_not_the_end(
+    pool: Pool, tmp_path: Path
+) -> None:
+    """By TLS 1.3 the demand comes with the answer, as an error that is not httpx's own."""
+    authority = Authority(tmp_path)
+    shown = authority.issue("receiver")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority.file)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    tls.load_cert_chain(shown.certificate, shown.key)
+    with answering(says(200, b'{"receipt":"r"}'), tls) as server:
+        url = f"https://127.0.0.1:{server.server_port}/alerts"
+        post = Post(pool, channel(tmp_path, url, ca_file=authority.file))
+        await post.raise_alert()
+        await post.step()
+        assert server.seen == []
+    assert [(row[0], row[1]) for row in await post.attempts()] == [(None, "failed")]
+    assert [row[0] for row in await post.states()] == ["waiting"]
 
 
 async def test_a_wrong_secret_is_mended_and_then_delivers(pool: Pool, tmp_path: Path) -> None:
