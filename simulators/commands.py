@@ -39,6 +39,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     _add_meter(leaves.add_parser("meter", help="one meter of a plant"))
     _add_replay(leaves.add_parser("replay", help="recorded data through MQTT"))
     _add_regulator(leaves.add_parser("regulator", help="an inbox that takes signed alerts"))
+    _add_platform(leaves.add_parser("platform", help="a data centre that is reported to"))
 
 
 def _add_plant(parser: argparse.ArgumentParser) -> None:
@@ -124,6 +125,25 @@ def _add_regulator(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--inbox", type=Path, required=True, help="SQLite file of what arrived")
     parser.set_defaults(run=_guarded(_run_regulator))
+
+
+def _add_platform(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=int, required=True, help="HTTP port on this machine")
+    parser.add_argument("--key-file", type=Path, required=True, help="what senders register with")
+    parser.add_argument("--state", type=Path, required=True, help="SQLite file of what arrived")
+    parser.add_argument("--faults", type=_share, default=0.0, help="share of bad answers, 0 to 1")
+    parser.add_argument("--seed", type=int, default=1, help="which answers are bad; default 1")
+    parser.set_defaults(run=_guarded(_run_platform))
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError("write a number from 0 to 1")
+    return share
 
 
 def _add_broker(parser: argparse.ArgumentParser) -> None:
@@ -322,6 +342,18 @@ async def _run_regulator(args: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     await asyncio.to_thread(regulator.serve, args.port, args.secret_file, args.inbox, utc_now, stop)
+    return WELL
+
+
+async def _run_platform(args: argparse.Namespace) -> int:
+    from simulators import platform  # noqa: PLC0415 - loaded when asked
+
+    stop = threading.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    faults = platform.Faults(args.faults, args.seed)
+    await asyncio.to_thread(platform.serve, args.port, args.key_file, args.state, faults, stop)
     return WELL
 
 

@@ -1,0 +1,1 @@
+"""Reporting to the national system of key energy users: settings, maker of figures, sender."""
