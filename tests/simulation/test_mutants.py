@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from deploy.faultworld.world import Simulation
 
-MOST_SEEDS = 60
+MOST_SEEDS = 200
 
 
 def found(simulation: Simulation, kinds: set[Kind], what: str) -> int:
@@ -128,7 +128,7 @@ def test_a_worker_that_nobody_fences_is_found(
     # Both guards are gone: the fence, and the end of what a worker taken for dead has open.
     monkeypatch.setattr(leases.Leases, "fence", open_door)
     monkeypatch.setattr(Ledger, "drop", lambda _self, _process: None)
-    monkeypatch.setitem(schedule.ODDS, Kind.INGEST_STALLED_IN_WRITE, 0.1)
+    monkeypatch.setitem(schedule.ODDS, Kind.INGEST_STALLED_IN_WRITE, 0.05)
     kinds = {Kind.INGEST_STALLED_IN_WRITE, Kind.MESSAGE_DELAYED, Kind.BACKFILL}
     assert found(simulation, kinds, "the oracle says")
 
