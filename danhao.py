@@ -33,8 +33,13 @@ COMMANDS: Final = (
     ("db", "store.commands", "the database: migrate, status, backup, restore, archive"),
     ("plant", "store.commands", "what is declared: apply, check, show"),
     ("close", "store.close_commands", "month close: month, list, verify, export, check"),
+    ("evidence", "store.evidence_commands", "evidence packs: export, verify, checker"),
+    ("checks", "store.check_commands", "checks of meters: run"),
+    ("report", "api.reporting.commands", "reports: intensity, quarter, benchmark, quality"),
+    ("forecast", "store.forecast_commands", "what a unit's month or year is foreseen to end with"),
+    ("national", "ingest.reporting.commands", "national reporting: run, status, check, enter"),
     ("limits", "deploy.catalogue", "the catalogue of limits: list, show, check, try"),
-    ("simulate", "simulators.commands", "stand-ins: plant, meter, replay, regulator"),
+    ("simulate", "simulators.commands", "stand-ins: plant, meter, replay, regulator, platform"),
     ("bench", "deploy.bench", "speed as ratios measured in one run"),
 )
 

@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 OLDEST = (3, 11)
 # What the page and the installation depend on; code needs no reinstallation, it is used in place.
-SOURCES = ("pyproject.toml", "hatch_build.py", "requirements", "api/web")
+SOURCES = ("pyproject.toml", "hatch_build.py", "danhao.py", "requirements", "api/web")
 NOT_SOURCES = {"node_modules", "static", "__pycache__"}
 
 

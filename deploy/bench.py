@@ -40,6 +40,23 @@ BENCHES: Final = {
     "recompute.differences": "deploy.benches.recompute",
     "recompute.readings_per_s": "deploy.benches.recompute",
     "recompute.live_per_s": "deploy.benches.recompute",
+    "meters.drift_named": "deploy.benches.meterchecks",
+    "meters.scale_caught": "deploy.benches.meterchecks",
+    "meters.false_alarms": "deploy.benches.meterchecks",
+    "excess.missed_wh": "deploy.benches.excess",
+    "excess.causes_found": "deploy.benches.excess",
+    "excess.gravest_found": "deploy.benches.excess",
+    "excess.causes_derived": "deploy.benches.excess",
+    "excess.gravest_derived": "deploy.benches.excess",
+    "forecast.band95": "deploy.benches.forecast",
+    "forecast.band80": "deploy.benches.forecast",
+    "forecast.lead_h": "deploy.benches.forecast",
+    "forecast.false_alarms": "deploy.benches.forecast",
+    "forecast.measured95": "deploy.benches.forecast",
+    "league.rank_error": "deploy.benches.league",
+    "league.guessed": "deploy.benches.league",
+    "evidence.missed_bytes": "deploy.benches.evidence",
+    "evidence.readings_per_s": "deploy.benches.evidence",
     "edge.vs_bare": "deploy.benches.edge",
     "edge.blocks": "deploy.benches.edge",
     "edge.rss_mb": "deploy.benches.edge",
@@ -57,9 +74,10 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--schedules", type=int, metavar="N", help="of `faults`: how many")
     parser.add_argument("--seconds", type=int, metavar="N", help="of `ingest.sustained`: how long")
     parser.add_argument("--points", type=int, metavar="N", help="of `ingest.sustained`: how many")
-    parser.add_argument("--seed", type=int, metavar="S", help="of `faults`: the first one's seed")
+    parser.add_argument("--seed", type=int, metavar="S", help="of `faults`, `meters`: the first")
+    parser.add_argument("--traces", type=int, metavar="N", help="of `meters`: how many plants")
     parser.add_argument("--units", type=int, metavar="N", help="of `recompute`: how many")
-    parser.add_argument("--months", type=int, metavar="N", help="of `recompute`: how many")
+    parser.add_argument("--months", type=int, metavar="N", help="of `recompute`, `excess`")
     parser.add_argument(
         "--judged", type=int, metavar="N", help="of `recompute`: units with figures"
     )
