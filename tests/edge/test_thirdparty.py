@@ -9,7 +9,6 @@ import shutil
 import socket
 import struct
 import subprocess
-import tempfile
 import time
 import tty
 from contextlib import asynccontextmanager, suppress
@@ -22,12 +21,13 @@ from core.clock import utc_now
 from edge import registermaps
 from edge.modbus.bus import Bus, Framing, Route
 from edge.modbus.meter import ModbusMeter
+from tests.fixtures import timescale
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 GLUE = Path(__file__).parent / "thirdparty"
-CACHE = Path(tempfile.gettempdir()) / "danhao-test-cache" / "modbus"
+CACHE = timescale.CACHE / "modbus"
 PACKAGES = ("modbus-serial@8.0.25", "jsmodbus@5.0.0")
 INSTALL_S, START_S = 120, 20
 MAP = registermaps.parse(
