@@ -62,7 +62,18 @@ def database() -> Iterator[str]:
     owner = "postgres" if os.geteuid() == 0 else None
     if owner is not None:
         shutil.chown(folder, owner)
-    run = [str(programs / "initdb"), "-D", str(folder / "pg"), "-A", "trust", "-U", "postgres"]
+    # A plant's shell may name a locale that this machine does not have.
+    locale = ["--no-locale", "-E", "UTF8"]
+    run = [
+        str(programs / "initdb"),
+        "-D",
+        str(folder / "pg"),
+        "-A",
+        "trust",
+        "-U",
+        "postgres",
+        *locale,
+    ]
     subprocess.run(run, user=owner, check=True, capture_output=True, cwd="/")
     server = subprocess.Popen(
         [
