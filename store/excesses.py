@@ -12,27 +12,16 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 from core import baseline as baselines
-from core import (
-    byfacts,
-    decimals,
-    evidence,
-    excess,
-    excesstext,
-    intensity,
-    limits,
-    periods,
-    producing,
-    verdicts,
-)
+from core import decimals, excess, excesstext, limits, periods, producing, verdicts
 from core.byfacts import Told
 from core.clock import to_us
 from core.errors import Rejected
-from core.facts import Scope
 from core.limits import Comparison, LimitKind
 from core.periods import Period
 from core.producing import Group, Slots
 from core.verdicts import Held
-from store import output, slotarrays
+from store import figures, output, slotarrays
+from store.figures import Asked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,14 +31,14 @@ if TYPE_CHECKING:
 
     from core.baseline import Baseline, Response, Way
     from core.excess import Excess
-    from core.facts import PeriodOutput
-    from core.fuels import Measured
+    from core.facts import Answers
     from core.indicators import Indicator
     from core.intensity import Intensity
     from core.limits import Limit
-    from core.plant import Plant, Point, Unit
+    from core.plant import Plant, Unit
     from core.producing import Seen, Trace
     from core.verdicts import Standing
+    from store.figures import Wanted
     from store.slotarrays import SlotArrays
 
 Bound = tuple[int, int]
@@ -83,9 +72,9 @@ class Question:
 class _Span:
     """What the store answered about one span, and the law's figure of it."""
 
+    wanted: Wanted
     told: Told
     figure: Intensity
-    produced: PeriodOutput | None
     inputs: Mapping[str, Any]
 
 
@@ -96,77 +85,57 @@ class Reader:
         self, plant: Plant, asked: Question, now_us: int, slots: Mapping[str, SlotArrays]
     ) -> None:
         self.plant, self.asked, self.now_us = plant, asked, now_us
-        self.settled: dict[Bound, Bound] = {}
-        self.points = plant.counted(asked.unit.id, asked.indicator.counts)
         self.slots = slots
         self.zone = plant.sites[asked.unit.site].timezone
+        self._wanted: dict[Bound, Wanted] = {}
 
-    def scope(self, bound: Bound) -> Scope:
-        """Return whose facts of which span are asked for."""
-        asked, span = self.asked, self.settled.get(bound, bound)
-        return Scope(asked.unit.id, asked.indicator.product, *span, self.zone, self.now_us)
+    def wanted(self, bound: Bound) -> Wanted:
+        """Return what a span asks for, the same as for its stored figure."""
+        if bound not in self._wanted:
+            asked = Asked(self.asked.unit, self.asked.indicator, [bound])
+            (self._wanted[bound],) = figures.wanted_of(self.plant, asked, self.now_us)
+        return self._wanted[bound]
 
-    def settle(
-        self, bounds: Sequence[Bound], answers: Mapping[output.Span, PeriodOutput | None]
-    ) -> list[output.Span]:
+    def questions(self, bound: Bound) -> list[output.Span]:
+        """Return what is to be asked of facts for a span."""
+        return self.wanted(bound).questions()
+
+    def settle(self, bounds: Sequence[Bound], answers: Answers) -> list[output.Span]:
         """End open spans where their stocks were last taken; return what is to be asked of these.
 
         Else energy since then would stand beside output up to then, which the figure does not.
         """
-        asked = self.asked
         for bound in bounds:
-            scope = self.scope(bound)
-            ended = byfacts.settled(asked.unit, asked.indicator, scope, answers)
-            if ended is not scope:
-                self.settled[bound] = ended.begin_us, ended.end_us
-        return [one for bound in self.settled for one in self.questions(bound)]
+            self._wanted[bound] = self.wanted(bound).settled(answers)
+        ended = [bound for bound in bounds if self._wanted[bound].is_ended]
+        return [one for bound in ended for one in self.questions(bound)]
 
-    def questions(self, bound: Bound) -> list[output.Span]:
-        """Return what is to be asked of facts for a span."""
-        asked = self.asked
-        return byfacts.questions(asked.unit, asked.indicator, self.points, self.scope(bound))
-
-    def span(self, bound: Bound, answers: Mapping[output.Span, PeriodOutput | None]) -> _Span:
+    def span(self, bound: Bound, answers: Answers) -> _Span:
         """Return the law's figure of a span."""
-        asked = self.asked
-        told = Told(self.scope(bound), answers)
-        span = self.settled.get(bound, bound)
-        energies = [
-            (
-                point,
-                self.slots[point.id].sums(
-                    intensity.spans(asked.indicator, point, *span, self._measured(told, point))
-                ),
-            )
-            for point in self.points
-        ]
-        produced = answers.get(asked.indicator.output_span(told.scope))
-        figure = intensity.combine(
-            asked.unit, asked.indicator, energies, produced, self.now_us, told
-        )
-        inputs = evidence.inputs(asked.indicator, energies, produced, figure, told)
-        return _Span(told, figure, produced, inputs)
+        wanted = self.wanted(bound)
+        told = Told(wanted.scope, answers)
+        energies = [(point, self.slots[point.id].sums(parts)) for point, parts in wanted.cuts(told)]
+        made = wanted.made(energies, told, self.now_us)
+        return _Span(wanted, told, made.found, made.inputs)
 
-    def trace(self, bound: Bound, found: _Span) -> Trace:
+    def trace(self, found: _Span) -> Trace:
         """Return the slots of a span on one grid."""
-        bound = self.settled.get(bound, bound)
+        span, indicator = found.wanted.span, self.asked.indicator
         metered = []
-        for point in self.points:
-            own = self.slots[point.id].within(*bound)
+        for point in found.wanted.points:
+            own = self.slots[point.id].within(*span)
             slots = Slots(own.start_us, own.energy_e6, own.known, own.measured_us)
-            metered.append((point, slots, self._measured(found.told, point)))
-        return producing.trace(self.asked.indicator, bound, self.now_us, metered)
-
-    def _measured(self, told: Told, point: Point) -> Measured | None:
-        return told.measured(point) if self.asked.indicator.in_coal_equivalent else None
+            measured = found.told.measured(point) if indicator.in_coal_equivalent else None
+            metered.append((point, slots, measured))
+        return producing.trace(indicator, span, self.now_us, metered)
 
     def mass(self, found: _Span) -> Fraction | None:
         """Return what was weighed, where the output counts it by grade."""
-        asked = self.asked
+        asked, produced = self.asked, found.wanted.produced(found.told)
         terms = asked.indicator.output_terms(asked.unit.output_by)
-        if asked.indicator.base_grade is None or terms or found.produced is None:
+        if asked.indicator.base_grade is None or terms or produced is None:
             return None
-        return Fraction(found.produced.mass_e6) / decimals.E6
+        return Fraction(produced.mass_e6) / decimals.E6
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,19 +199,19 @@ def _held(plant: Plant, asked: Question) -> Held:
     return Held(plant.sites[asked.unit.site], asked.unit, asked.indicator, asked.bound_us)
 
 
-def explain(reader: Reader, answers: Mapping[output.Span, PeriodOutput | None]) -> Explained:
+def explain(reader: Reader, answers: Answers) -> Explained:
     """Return the answer from slots and from what facts said of `spans_of`; nothing is read here."""
     plant, asked = reader.plant, reader.asked
     judged = {span: reader.span(span, answers) for span in _judged(plant, asked)}
-    figures = {span: each.figure for span, each in judged.items()}
-    limit, standing = _chosen(_held(plant, asked), _limits(plant, asked), figures)
+    known = {span: each.figure for span, each in judged.items()}
+    limit, standing = _chosen(_held(plant, asked), _limits(plant, asked), known)
     span = judged[standing.part_us]
     head = _head(reader, limit, standing, span)
     told = excesstext.Told(
         asked.unit, asked.indicator, limit, standing, asked.period, asked.bound_us, reader.zone
     )
     past = _Past(reader, answers, _before(asked, reader.zone))
-    trace = reader.trace(standing.part_us, span)
+    trace = reader.trace(span)
     threshold = past.threshold(trace)
     own = trace.seen(span.figure, reader.mass(span), threshold)
     if own is None or standing.value is None:
@@ -374,7 +343,7 @@ class _Past:
     def __init__(
         self,
         reader: Reader,
-        answers: Mapping[output.Span, PeriodOutput | None],
+        answers: Answers,
         bounds: Mapping[Period, Sequence[Bound]],
     ) -> None:
         self._reader, self._answers, self._bounds = reader, answers, bounds
@@ -411,8 +380,8 @@ class _Past:
         return None
 
     def _traced(self, bounds: Sequence[Bound]) -> list[tuple[_Span, Trace]]:
-        found = [(bound, self._reader.span(bound, self._answers)) for bound in bounds]
-        return [(span, self._reader.trace(bound, span)) for bound, span in found]
+        found = [self._reader.span(bound, self._answers) for bound in bounds]
+        return [(span, self._reader.trace(span)) for span in found]
 
 
 def _or_declared(reader: Reader, derived: Response) -> Response:

@@ -120,9 +120,9 @@ async def intensities(
 
 async def _computed(
     source: Source, plant: Plant, asked: Sequence[Asked], now: datetime
-) -> list[dict[Bound, _Made]]:
+) -> list[dict[Bound, Made]]:
     now_us = to_us(now)
-    wanted = [_periods(plant, each, now_us) for each in asked]
+    wanted = [wanted_of(plant, each, now_us) for each in asked]
     answers = await _answers(source, [period for each in wanted for period in each])
     wanted = [[period.settled(answers) for period in each] for each in wanted]
     # An open period that counts stock ends where it was last taken: what else it asks, ends there.
@@ -138,9 +138,9 @@ async def _computed(
         for begin, end in parts
     )
     found = dict(zip(spans, await source.energies(list(spans)), strict=True))
-    results: list[dict[Bound, _Made]] = []
+    results: list[dict[Bound, Made]] = []
     for each, parted in zip(wanted, cuts, strict=True):
-        made: dict[Bound, _Made] = {}
+        made: dict[Bound, Made] = {}
         for period, points in zip(each, parted, strict=True):
             energies = [
                 (point, [found[point.id, begin, end] for begin, end in parts])
@@ -152,7 +152,7 @@ async def _computed(
 
 
 async def _answers(
-    source: Source, periods: Sequence[_Period]
+    source: Source, periods: Sequence[Wanted]
 ) -> dict[output.Span, PeriodOutput | None]:
     """Return the answers to all questions of periods, from one question to the source."""
     # The same span is asked for by several indicators: once is enough.
@@ -161,7 +161,7 @@ async def _answers(
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
+class Made:
     """What was computed of one span, and from what."""
 
     found: Intensity
@@ -169,7 +169,7 @@ class _Made:
 
 
 @dataclass(frozen=True, slots=True)
-class _Period:
+class Wanted:
     """One period of a unit and indicator: what it asks for, and what is made of the answers."""
 
     unit: Unit
@@ -188,7 +188,7 @@ class _Period:
         """Return begin and end of its figure."""
         return self.scope.begin_us, self.scope.end_us
 
-    def settled(self, answers: Answers) -> _Period:
+    def settled(self, answers: Answers) -> Wanted:
         """Return the period with the span that its figure has."""
         scope = byfacts.settled(self.unit, self.indicator, self.scope, answers)
         return self if scope is self.scope else replace(self, scope=scope)
@@ -206,21 +206,26 @@ class _Period:
             for point in self.points
         ]
 
-    def made(self, energies: Energies, told: Told, now_us: int) -> _Made:
+    def produced(self, told: Told) -> PeriodOutput | None:
+        """Return the output that its facts tell."""
+        return told.answers.get(self.indicator.output_span(self.scope))
+
+    def made(self, energies: Energies, told: Told, now_us: int) -> Made:
         """Return the figure and what it rests on."""
-        produced = told.answers.get(self.indicator.output_span(self.scope))
+        produced = self.produced(told)
         found = intensity.combine(self.unit, self.indicator, energies, produced, now_us, told)
         inputs = evidence.inputs(self.indicator, energies, produced, found, told)
         if self.is_ended:
             inputs["until"] = periods.render(self.scope.end_us, self.scope.zone)
-        return _Made(found, inputs)
+        return Made(found, inputs)
 
 
-def _periods(plant: Plant, each: Asked, now_us: int) -> list[_Period]:
+def wanted_of(plant: Plant, each: Asked, now_us: int) -> list[Wanted]:
+    """Return each period asked for, with the points that the indicator counts."""
     points = plant.counted(each.unit.id, each.indicator.counts)
     zone = plant.sites[each.unit.site].timezone
     return [
-        _Period(
+        Wanted(
             each.unit,
             each.indicator,
             points,
@@ -251,7 +256,7 @@ def _held(plant: Plant, each: Asked, bound: Bound) -> Held:
 
 
 def _figures(
-    plant: Plant, each: Asked, made: Mapping[Bound, _Made], rows: Sequence[Limit]
+    plant: Plant, each: Asked, made: Mapping[Bound, Made], rows: Sequence[Limit]
 ) -> list[dict[str, Any]]:
     known = {span: one.found for span, one in made.items()}
     return [
