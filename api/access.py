@@ -99,20 +99,15 @@ def may(principal: Principal, action: Action, site: Site | None = None) -> bool:
 
 def covers(scope: Iterable[str], site: str, jurisdiction: str) -> bool:
     """Tell whether a scope holds the site: by its id, by a jurisdiction at or above, or by `*`."""
-    for entry in scope:
-        if entry in (EVERYTHING, f"{_SITE}{site}"):
-            return True
-        code = entry.removeprefix(_JURISDICTION)
-        if code != entry and f"{jurisdiction}-".startswith(f"{code}-"):
-            return True
-    return False
+    entries = list(scope)
+    return f"{_SITE}{site}" in entries or holds(entries, jurisdiction)
 
 
 def holds(scope: Iterable[str], jurisdiction: str) -> bool:
     """Tell whether a scope holds a whole jurisdiction: by one at or above it, or by `*`."""
     for entry in scope:
         code = entry.removeprefix(_JURISDICTION)
-        if entry == EVERYTHING or (code != entry and f"{jurisdiction}-".startswith(f"{code}-")):
+        if entry == EVERYTHING or (code != entry and names.is_within(jurisdiction, code)):
             return True
     return False
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from core.plantfigures import PlantFigure
     from core.quartiles import Quartiles
 
-BEST, WORST = 1, 4  # quartiles of plants, the best first
+BEST: Final = 1  # quartiles of plants count from the best one
 
 
 class Position(StrEnum):
@@ -313,8 +313,8 @@ def _item(found: Benchmark, row: Row, *, is_whole: bool) -> dict[str, Any]:
     return {
         "site": figure.site,
         "units": list(figure.units),
-        "value": _shown(figure.value),
-        "uncertainty": _shown(figure.uncertainty),
+        "value": decimals.show_known(figure.value),
+        "uncertainty": decimals.show_known(figure.uncertainty),
         "completeness": round(float(figure.completeness), 6),
         "flags": list(figure.flags),
         "levels": {str(level): verdict for level, verdict in sorted(figure.levels.items())},
@@ -323,7 +323,7 @@ def _item(found: Benchmark, row: Row, *, is_whole: bool) -> dict[str, Any]:
         "rank_best": row.rank_best if is_whole else None,
         "rank_worst": row.rank_worst if is_whole else None,
         "quartile": row.quartile,
-        "gap_to_best_quartile": _shown(row.gap) if is_whole else None,
+        "gap_to_best_quartile": decimals.show_known(row.gap) if is_whole else None,
         "position": row.position.value,
         "doubtful": row.doubtful,
         "why": None if figure.why is None else figure.why.value,
@@ -332,7 +332,3 @@ def _item(found: Benchmark, row: Row, *, is_whole: bool) -> dict[str, Any]:
         "clause": None if clause is None else clause.id,
         "results": list(figure.results),
     }
-
-
-def _shown(value: Fraction | None) -> str | None:
-    return None if value is None else decimals.show(value)

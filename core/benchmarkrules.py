@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core import decimals, tomlfile
+from core import decimals, names, tomlfile
 from core.carriers import ExactText
 from core.errors import Misconfigured
 from core.flags import Flag
@@ -152,7 +152,7 @@ class Rules:
         return [
             clause
             for clause in self.clauses.values()
-            if f"{jurisdiction}-".startswith(f"{clause.jurisdiction}-")
+            if names.is_within(jurisdiction, clause.jurisdiction)
         ]
 
 

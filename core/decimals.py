@@ -61,6 +61,11 @@ def show(value: Fraction | Decimal | int) -> str:
     return show_e6(to_e6(value))
 
 
+def show_known(value: Fraction | Decimal | None) -> str | None:
+    """Print an exact number as `show` does; None for what is unknown."""
+    return None if value is None else show(value)
+
+
 def square_root(value: Fraction) -> Fraction:
     """Return the square root of a fraction >= 0 to 40 significant digits, deterministically."""
     with localcontext() as context:

@@ -53,3 +53,8 @@ class Misconfigured(DanhaoError):  # noqa: N818 - named after what the caller ma
         )
         text = problems if isinstance(problems, str) else "\n".join(map(str, problems))
         super().__init__(text)
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error says, without the lines that libraries add; its kind if it is silent."""
+    return (str(error) or type(error).__name__).splitlines()[0]

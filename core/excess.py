@@ -24,7 +24,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from core import decimals
 from core.baseline import Origin
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from core.baseline import Baseline, Response
     from core.indicators import Indicator
     from core.producing import Seen
-
-MADE_OF: Final = 1_000_000  # printed amounts are millionths of the energy unit
 
 
 class Cause(StrEnum):
@@ -109,7 +107,7 @@ class Excess:
 
     def printed(self, scale: Fraction = Fraction(1)) -> list[int]:
         """Return the told amounts times `scale` in millionths, summing to the excess printed."""
-        return apportioned([amount * scale for _, amount in self.told()], MADE_OF)
+        return apportioned([amount * scale for _, amount in self.told()], decimals.E6)
 
 
 def refusal(indicator: Indicator) -> str | None:

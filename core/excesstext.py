@@ -87,7 +87,7 @@ def item(told: Told, found: Excess, baseline: Baseline | None) -> dict[str, Any]
     return {
         "excess": {
             **_amount(found.amount, per, told),
-            "uncertainty": _shown(seen.doubt),
+            "uncertainty": decimals.show_known(seen.doubt),
         },
         "parts": [_part(part, amounts, shares, energy_unit) for part in found.parts],
         "remainder": None
@@ -144,9 +144,9 @@ def _part(
         "value": amounts[part.cause,] if known else None,
         "unit": energy_unit,
         "per_output": shares[part.cause,] if known and shares is not None else None,
-        "plus_minus": _shown(part.give),
+        "plus_minus": decimals.show_known(part.give),
         "why": None if part.why is None else part.why.value,
-        "evidence": {key: _shown(value) for key, value in part.evidence.items()},
+        "evidence": {key: decimals.show_known(value) for key, value in part.evidence.items()},
     }
 
 
@@ -167,7 +167,7 @@ def _reference(baseline: Baseline, told: Told) -> dict[str, Any]:
             if group in seen.shares
         },
         "load_unit": f"{told.indicator.energy_unit}/h",
-        "grade_ratio": _shown(seen.grade_ratio),
+        "grade_ratio": decimals.show_known(seen.grade_ratio),
         "working_h": decimals.show(hours_of(seen.working_us)),
         "idle_h": decimals.show(hours_of(seen.idle_us)),
         "shares": [_response(one) for one in (baseline.fixed, baseline.grade)],
@@ -177,9 +177,9 @@ def _reference(baseline: Baseline, told: Told) -> dict[str, Any]:
 def _response(one: Response) -> dict[str, Any]:
     return {
         "name": one.name,
-        "value": _shown(one.value),
+        "value": decimals.show_known(one.value),
         "origin": one.origin.value,
-        "standard_error": _shown(one.error),
+        "standard_error": decimals.show_known(one.error),
         "periods": one.periods if one.origin is not Origin.DECLARED else None,
     }
 
@@ -302,7 +302,3 @@ def _number(scaled: int, places: int) -> str:
 
 def _signed(scaled: int, places: int) -> str:
     return ("+" if scaled > 0 else "") + _number(scaled, places)
-
-
-def _shown(value: Fraction | None) -> str | None:
-    return None if value is None else decimals.show(value)

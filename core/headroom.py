@@ -167,15 +167,6 @@ class Allowed:
         return allowed / made if made > 0 else None
 
 
-def keeps(used: Fraction, cmp: Comparison, bound: Fraction) -> bool:
-    """Tell whether an amount keeps a bound, at full value."""
-    if cmp is Comparison.AT_MOST:
-        return used <= bound
-    if cmp is Comparison.BELOW:
-        return used < bound
-    return used >= bound if cmp is Comparison.AT_LEAST else used > bound
-
-
 def is_upper(limit: Limit) -> bool:
     """Tell whether a limit bounds from above."""
     return limit.cmp in {Comparison.AT_MOST, Comparison.BELOW}

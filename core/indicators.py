@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from core.plant import Point
 
 
-# From the shortest to the longest kind of period.
-_ORDER: Final = (Period.SLOT, Period.HOUR, Period.SHIFT, Period.DAY, Period.MONTH, Period.YEAR)
+_ORDER: Final = tuple(Period)  # from the shortest to the longest
 
 
 class Metered(StrEnum):

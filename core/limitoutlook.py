@@ -188,7 +188,7 @@ def _crossing(zone: str, able: Allowed, part: Part, foreseen: Forecast) -> dict[
     return {
         "to": (Verdict.WITHIN if is_over else Verdict.EXCEEDS).value,
         "at": _minute(at_us, zone),
-        "on": None if at_us is None else periods.render(at_us, zone)[:10],
+        "on": None if at_us is None else periods.day_of(at_us, zone).isoformat(),
         "earliest": _minute(early, zone),
         "latest": _minute(late, zone),
     }
@@ -196,7 +196,7 @@ def _crossing(zone: str, able: Allowed, part: Part, foreseen: Forecast) -> dict[
 
 def _breaks(able: Allowed, part: Part) -> bool:
     """Tell whether what was used so far breaks what the limit allows for it."""
-    return not headroom.keeps(part.so_far.above, able.limit.cmp, able.so_far)
+    return not able.limit.cmp.keeps(part.so_far.above, able.so_far)
 
 
 def _only_relaxes(limit: Limit) -> bool:

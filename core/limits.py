@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal, localcontext
 from enum import StrEnum
 from functools import lru_cache
@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from core import corrections, decimals, indicators, limitchecks, periods, tomlfile
+from core import corrections, decimals, indicators, limitchecks, names, periods, tomlfile
 from core.carriers import ExactText, Mark
-from core.clock import to_us
 from core.corrections import Correction, CorrectionTable
 from core.errors import Misconfigured, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from fractions import Fraction
 
 DEFAULT_COMPLETENESS: Final = Decimal("0.90")
 SEEDS: Final = limitchecks.SEEDS
@@ -45,6 +45,14 @@ class Comparison(StrEnum):
     BELOW = "<"
     AT_LEAST = ">="
     ABOVE = ">"
+
+    def keeps(self, value: Fraction, bound: Fraction) -> bool:
+        """Tell whether a value keeps a bound, at full value."""
+        if self is Comparison.AT_MOST:
+            return value <= bound
+        if self is Comparison.BELOW:
+            return value < bound
+        return value >= bound if self is Comparison.AT_LEAST else value > bound
 
 
 class LimitKind(StrEnum):
@@ -210,20 +218,20 @@ class Limit:
         self, jurisdiction: str, bound_us: tuple[int, int], timezone: str
     ) -> tuple[int, int] | None:
         """Return the part of a period in which the limit is in force there; None: in none."""
-        begin = max(bound_us[0], _midnight(self.valid_from, timezone))
+        begin = max(bound_us[0], periods.midnight(self.valid_from, timezone))
         end = bound_us[1]
         if self.valid_to is not None:
-            end = min(end, _midnight(self.valid_to, timezone))
+            end = min(end, periods.midnight(self.valid_to, timezone))
         return (begin, end) if begin < end and self._holds_in(jurisdiction) else None
 
     def _holds_in(self, jurisdiction: str) -> bool:
-        return jurisdiction == self.jurisdiction or jurisdiction.startswith(self.jurisdiction + "-")
+        return names.is_within(jurisdiction, self.jurisdiction)
 
     def lapsed(self, start_us: int, timezone: str) -> bool:
         """Tell whether the target's due date lies before the period."""
         if self.due is None:
             return False
-        return start_us >= _midnight(self.due + timedelta(days=1), timezone)
+        return start_us >= periods.midnight(self.due + timedelta(days=1), timezone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,10 +264,6 @@ def _plain(row: Limit | Unnumbered) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1024)
-def _midnight(day: date, timezone: str) -> int:
-    return to_us(datetime(day.year, day.month, day.day, tzinfo=periods.zone(timezone)))
-
-
 def parse(text: str, name: str) -> dict[str, Limit]:
     """Read a catalogue's limits; raises Misconfigured with every problem, its file, line, key."""
     return _limits(_checked(text, name))

@@ -66,3 +66,8 @@ def beside(point: str, name: str | None) -> str | None:
     if name is None:
         return None
     return f"{site_of(point) if '.' in name else unit_of(point)}.{name}"
+
+
+def is_within(jurisdiction: str, outer: str) -> bool:
+    """Tell whether a jurisdiction is another one or lies in it: cn-qh is in cn, cn-qhx is not."""
+    return f"{jurisdiction}-".startswith(f"{outer}-")

@@ -23,7 +23,6 @@ from core import (
     limitoutlook,
     periods,
 )
-from core.clock import from_us
 from core.facts import DAY_US
 from core.forecast import Course, Reason
 from core.headroom import NOTHING, Scale
@@ -218,15 +217,18 @@ class Outlook:
             return None
         return {
             "energy": {
-                "value": shown(found.energy),
+                "value": decimals.show_known(found.energy),
                 "estimated": decimals.show(found.estimated),
                 "unit": self.indicator.energy_unit,
             },
-            "output": {"value": shown(found.output), "unit": self.indicator.output_unit},
+            "output": {
+                "value": decimals.show_known(found.output),
+                "unit": self.indicator.output_unit,
+            },
             "intensity": {
-                "value": shown(found.value),
+                "value": decimals.show_known(found.value),
                 "unit": self.indicator.unit,
-                "uncertainty": shown(found.uncertainty),
+                "uncertainty": decimals.show_known(found.uncertainty),
             },
             "completeness": round(float(found.completeness), 6),
             "flags": flags.words(found.flags),
@@ -249,8 +251,8 @@ class Outlook:
         """Return what the stepped price adds; None where it does not go by this figure."""
         if self.indicator.id != ladder.INDICATOR or whole.foreseen is None:
             return None
-        day = from_us(self.held.bound_us[0]).astimezone(periods.zone(self.held.site.timezone))
-        step = ladder.step_on(day.date())
+        day = periods.day_of(self.held.bound_us[0], self.held.site.timezone)
+        step = ladder.step_on(day)
         base = {
             "goes_by": Period.YEAR.value,
             "indicative": self.period is not Period.YEAR,
@@ -278,13 +280,8 @@ class Outlook:
             "value": decimals.show(likely.cny),
             "p10": decimals.show(costs["p10"].cny),
             "p90": decimals.show(costs["p90"].cny),
-            "falls_at": shown(likely.falls_at),
+            "falls_at": decimals.show_known(likely.falls_at),
         }
-
-
-def shown(value: Fraction | None) -> str | None:
-    """Print an exact number, null where there is none."""
-    return None if value is None else decimals.show(value)
 
 
 def _figure(whole: Part, unit: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ calendar (so a day may have 23 or 25 hours where the zone changes its clock).
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
@@ -110,6 +110,16 @@ def render_month(bounds_us: tuple[int, int], zone_name: str) -> str:
     """Print a month as 2026-10, whatever clock its bounds were cut by."""
     middle = from_us(sum(bounds_us) // 2).astimezone(zone(zone_name))
     return f"{middle:%Y-%m}"
+
+
+def midnight(day: date, zone_name: str) -> int:
+    """Return the instant at which a day of the plant's calendar begins [us]."""
+    return _instant(datetime(day.year, day.month, day.day), zone_name)  # noqa: DTZ001 - plant time
+
+
+def day_of(instant_us: int, zone_name: str) -> date:
+    """Return the day of the plant's calendar that holds the instant."""
+    return from_us(instant_us).astimezone(zone(zone_name)).date()
 
 
 def render(instant_us: int, zone_name: str) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from core import decimals
 from core.indicators import Metered
+from core.intensity import PER_CENT
 from core.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from core.benchmarkrules import Rule
     from core.indicators import Indicator
     from core.plant import Plant, Unit
-
-PER_CENT: Final = 100
 
 
 class Why(StrEnum):

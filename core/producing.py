@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from core import decimals, intensity, units
-from core.facts import HOUR_US
-from core.periods import SLOT_US
+from core.periods import HOUR_US, SLOT_US
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -137,7 +137,7 @@ class Rule:
             "name": dict(self.name),
             "threshold": decimals.show(self.threshold),
             "most_s": self.most_s,
-            "most_share": None if self.most_share is None else decimals.show(self.most_share),
+            "most_share": decimals.show_known(self.most_share),
             "most_working_days": self.most_working_days,
             "source": self.source,
             "paragraph": self.paragraph,

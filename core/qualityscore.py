@@ -12,7 +12,6 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 from core import decimals, periods
-from core.clock import from_us
 from core.periods import MINUTE_US, SLOT_US
 from core.qualityrules import Index, RuleId, Rules
 
@@ -68,7 +67,7 @@ class Checked:
         """Return the rule with how it is kept, as JSON carries it."""
         return {
             **self.rule.item(),
-            "share": _maybe(self.share),
+            "share": decimals.show_known(self.share),
             "kept": self.is_kept,
             "findings": len(self.findings),
             "unchecked": self.unchecked,
@@ -109,8 +108,10 @@ class Score:
             "period_start": periods.render(begin, zone),
             "period_end": periods.render(end, zone),
             "closed": end <= self.seen.now_us,
-            "score": _maybe(self.value),
-            "indices": {index.value: _maybe(share) for index, share in self.indices.items()},
+            "score": decimals.show_known(self.value),
+            "indices": {
+                index.value: decimals.show_known(share) for index, share in self.indices.items()
+            },
             "rules": [one.item() for one in self.checked],
             "findings": [one.item() for one in found[:MOST_FINDINGS]],
             "more_findings": max(0, len(found) - MOST_FINDINGS),
@@ -206,7 +207,7 @@ def _days(
                     _percent(rule.threshold),
                     count=len(wrong),
                     of=of,
-                    first=_day(min(wrong), seen.timezone),
+                    first=periods.day_of(min(wrong), seen.timezone).isoformat(),
                 )
             )
     return (Fraction(total - missed, total) if total else None), findings
@@ -302,11 +303,11 @@ def _repair(seen: Seen, rule: Rule, rules: Rules) -> Result:
 
 def _meters_in_date(seen: Seen, rule: Rule, _: Rules) -> Result:
     dated = [one for one in seen.points if one.verified_until is not None]
-    last = from_us(min(seen.bound_us[1], seen.now_us) - 1).astimezone(periods.zone(seen.timezone))
+    last = periods.day_of(min(seen.bound_us[1], seen.now_us) - 1, seen.timezone)
     findings = [
-        _find(rule, one.point, ended, last.date().isoformat(), first=ended)
+        _find(rule, one.point, ended, last.isoformat(), first=ended)
         for one in dated
-        if one.verified_until is not None and one.verified_until < last.date()
+        if one.verified_until is not None and one.verified_until < last
         for ended in [one.verified_until.isoformat()]
     ]
     return (Fraction(len(dated) - len(findings), len(dated)) if dated else None), findings
@@ -371,11 +372,3 @@ def _percent(share: Fraction | Decimal) -> str:
     exact = Fraction(share) * 100
     scaled = decimals.round_half_even(exact.numerator * 10**_PLACES, exact.denominator)
     return f"{decimals.show(Fraction(scaled, 10**_PLACES))} %"
-
-
-def _maybe(share: Fraction | None) -> str | None:
-    return None if share is None else decimals.show(share)
-
-
-def _day(instant_us: int, zone: str) -> str:
-    return periods.render(instant_us, zone)[:10]

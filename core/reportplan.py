@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from core import indicators, periods, tomlfile, units
-from core.clock import to_us
 from core.errors import Misconfigured
 from core.names import POINT_PATTERN, SITE_PATTERN, UNIT_PATTERN
 from core.periods import Period
@@ -144,13 +143,12 @@ def parse(text: str, name: str, plant: Plant, names: Names) -> Report:
     problems += _meter_problems(document, table, plant)
     if problems:
         raise Misconfigured(problems)
-    midnight = datetime.combine(table.since, datetime.min.time(), periods.zone(site.timezone))
     return Report(
         table.site,
         site.timezone,
         table.enterprise,
         table.device,
-        to_us(midnight),
+        periods.midnight(table.since, site.timezone),
         tuple(items),
         tuple(_meter(each, plant) for each in table.meter),
     )

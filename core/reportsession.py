@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from core import sending
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -116,12 +118,6 @@ def step(state: State, event: Event) -> State:
     return TRANSITIONS[state, event]
 
 
-def back_off_s(failures: int, least_s: float, most_s: float) -> float:
-    """Return how long to wait after so many failures in a row [s]: doubling between two bounds."""
-    doublings = min(max(failures - 1, 0), 30)
-    return float(min(least_s * 2.0**doublings, most_s))
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What came back, read by the mapping: the event, one sentence, the operation's own fields."""
@@ -168,9 +164,8 @@ def _accepted(
 
 
 def line(text: str) -> str:
-    """Return what a database and a log can keep of a text: one line, bounded."""
-    joined = " ".join(text.split())
-    return "".join(each if each.isprintable() else "?" for each in joined)[:MOST_TEXT_CHARS]
+    """Return what is kept of a text: one line, bounded."""
+    return sending.one_line(text, MOST_TEXT_CHARS)
 
 
 def _shown(code: object) -> str:

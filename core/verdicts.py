@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from core import corrections, decimals, flags, periods
 from core.corrections import Conditions
-from core.limits import Comparison, Limit, LimitKind, Policy
+from core.limits import Limit, LimitKind, Policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -95,8 +95,8 @@ def judge(
     guarded = limit.policy is Policy.GUARDED
     room = (_exact(limit.value) if bound is None else bound) - found.value
     doubt = found.uncertainty if guarded and found.uncertainty else _NONE
-    keeps = _holds(doubt, limit.cmp, room)
-    if doubt and keeps is not _holds(-doubt, limit.cmp, room):
+    keeps = limit.cmp.keeps(doubt, room)
+    if doubt and keeps is not limit.cmp.keeps(-doubt, room):
         return Verdict.INDETERMINATE
     return Verdict.WITHIN if keeps else Verdict.EXCEEDS
 
@@ -109,16 +109,6 @@ def _exact(value: Decimal) -> Fraction:
 @lru_cache(maxsize=MOST_KEPT)
 def _text(value: Decimal) -> str:
     return decimals.show(value)
-
-
-def _holds(value: Fraction, cmp: Comparison, bound: Fraction) -> bool:
-    if cmp is Comparison.AT_MOST:
-        return value <= bound
-    if cmp is Comparison.BELOW:
-        return value < bound
-    if cmp is Comparison.AT_LEAST:
-        return value >= bound
-    return value > bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,10 +256,10 @@ def _steps(piece: _Piece) -> list[dict[str, Any]]:
 def _part(figure: Intensity, part: Span, timezone: str) -> dict[str, Any]:
     return {
         **_bounds(part, timezone),
-        "energy": _shown(figure.energy),
-        "output": _shown(figure.output),
-        "value": _shown(figure.value),
-        "uncertainty": _shown(figure.uncertainty),
+        "energy": decimals.show_known(figure.energy),
+        "output": decimals.show_known(figure.output),
+        "value": decimals.show_known(figure.value),
+        "uncertainty": decimals.show_known(figure.uncertainty),
         "completeness": round(float(figure.completeness), 6),
     }
 
@@ -295,15 +285,15 @@ def figures(
     found, indicator = known[held.bound_us], held.indicator
     return {
         "energy": {
-            "value": _shown(found.energy),
+            "value": decimals.show_known(found.energy),
             "estimated": decimals.show(found.estimated),
             "unit": indicator.energy_unit,
         },
-        "output": {"value": _shown(found.output), "unit": indicator.output_unit},
+        "output": {"value": decimals.show_known(found.output), "unit": indicator.output_unit},
         "intensity": {
-            "value": _shown(found.value),
+            "value": decimals.show_known(found.value),
             "unit": indicator.unit,
-            "uncertainty": _shown(found.uncertainty),
+            "uncertainty": decimals.show_known(found.uncertainty),
         },
         "completeness": round(float(found.completeness), 6),
         "flags": flags.words(found.flags),
@@ -331,7 +321,3 @@ def _conditions(held: Held, limits: Sequence[Limit]) -> dict[str, Any]:
             },
         }
     }
-
-
-def _shown(value: Fraction | None) -> str | None:
-    return None if value is None else decimals.show(value)

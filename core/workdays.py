@@ -7,11 +7,10 @@ days are not; Saturdays, Sundays and the declared holidays are none.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
 from core import periods
-from core.clock import from_us, to_us
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,28 +39,20 @@ class Calendar:
         for day in _days_after(failed_us, zone):
             left -= self.works(day)
             if left <= 0:
-                return _midnight(day + _DAY, zone)
-        return _midnight(_local(failed_us, zone) + MOST_DAYS * _DAY, zone)
+                return periods.midnight(day + _DAY, zone)
+        return periods.midnight(periods.day_of(failed_us, zone) + MOST_DAYS * _DAY, zone)
 
     def between(self, failed_us: int, mended_us: int, zone: str) -> int:
         """Return how many working days began after the failure and before it was mended."""
         count = 0
         for day in _days_after(failed_us, zone):
-            if _midnight(day, zone) >= mended_us:
+            if periods.midnight(day, zone) >= mended_us:
                 break
             count += self.works(day)
         return count
 
 
 def _days_after(instant_us: int, zone: str) -> Iterator[date]:
-    first = _local(instant_us, zone)
+    first = periods.day_of(instant_us, zone)
     for number in range(1, MOST_DAYS + 1):
         yield first + number * _DAY
-
-
-def _local(instant_us: int, zone: str) -> date:
-    return from_us(instant_us).astimezone(periods.zone(zone)).date()
-
-
-def _midnight(day: date, zone: str) -> int:
-    return to_us(datetime(day.year, day.month, day.day, tzinfo=periods.zone(zone)))

@@ -74,10 +74,17 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--schedules", type=int, metavar="N", help="of `faults`: how many")
     parser.add_argument("--seconds", type=int, metavar="N", help="of `ingest.sustained`: how long")
     parser.add_argument("--points", type=int, metavar="N", help="of `ingest.sustained`: how many")
-    parser.add_argument("--seed", type=int, metavar="S", help="of `faults`, `meters`: the first")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        metavar="S",
+        help="of `faults`, `meters`, `forecast`, `league`, `evidence`: the first",
+    )
     parser.add_argument("--traces", type=int, metavar="N", help="of `meters`: how many plants")
     parser.add_argument("--units", type=int, metavar="N", help="of `recompute`: how many")
-    parser.add_argument("--months", type=int, metavar="N", help="of `recompute`, `excess`")
+    parser.add_argument(
+        "--months", type=int, metavar="N", help="of `recompute`, `excess`, `forecast`, `league`"
+    )
     parser.add_argument(
         "--judged", type=int, metavar="N", help="of `recompute`: units with figures"
     )

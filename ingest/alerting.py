@@ -7,10 +7,8 @@ notifier's matter: decide and tell are apart.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any
 
 from core import alerts as rules
 from core import limits, periods
@@ -19,7 +17,8 @@ from core.clock import from_us, to_us
 from core.limits import Force
 from core.periods import Period
 from core.verdicts import Verdict
-from store import alerts, notifications
+from ingest import telling
+from store import alerts
 from store.alerts import Key
 
 if TYPE_CHECKING:
@@ -28,12 +27,10 @@ if TYPE_CHECKING:
 
     from psycopg import AsyncConnection
 
-    from core.alerts import Notice, Rule, Rules
+    from core.alerts import Rule, Rules
     from core.plant import Plant, Unit
     from ingest.channels import Channel
     from store.alerts import Kept
-
-BODY_VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,52 +136,10 @@ class Alerting:
             self.changes += 1
             await alerts.record(connection, kept, before.state, told, now)
         if told is not None:
-            await self._tell(connection, plant, kept, told, now)
+            self.notifications += await telling.tell(
+                connection, self._channels, plant, kept, told, now
+            )
         return kept
-
-    async def _tell(
-        self,
-        connection: AsyncConnection[Any],
-        plant: Plant,
-        kept: Kept,
-        told: Notice,
-        now: datetime,
-    ) -> None:
-        site = plant.sites[plant.units[kept.key.unit].site]
-        for channel in self._channels:
-            if channel.concerns(site.jurisdiction, kept.alert.severity):
-                identity = uuid4()
-                text = body(str(identity), told, kept, plant, now)
-                self.notifications += 1
-                await notifications.add(connection, kept, told, channel.name, (identity, text), now)
-
-
-def body(identity: str, told: Notice, kept: Kept, plant: Plant, now: datetime) -> str:
-    """Return the JSON that a receiver gets: what happened, the alert, and the law it rests on."""
-    item = alerts.describe(kept, plant)
-    del item["deliveries"]  # how it was told to others is not the receiver's matter
-    limit = limits.catalogue().get(kept.key.limit)
-    law = None
-    if limit is not None:
-        law = {
-            "scheme": limit.scheme,
-            "jurisdiction": limit.jurisdiction,
-            "source": limit.source,
-            "clause": limit.clause,
-            "quote": limit.quote,
-        }
-    return json.dumps(
-        {
-            "version": BODY_VERSION,
-            "id": identity,
-            "type": f"alert.{told}",
-            "at": periods.render_utc(to_us(now)),
-            "alert": item,
-            "law": law,
-        },
-        ensure_ascii=False,
-        separators=(",", ":"),
-    )
 
 
 def _figure(each: Computed, verdict: Mapping[str, Any], zone: str, now: datetime) -> dict[str, Any]:

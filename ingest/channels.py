@@ -6,15 +6,14 @@ message; plain http is for this machine only.
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from core import tomlfile
+from core import names, tomlfile
 from core.errors import Misconfigured, Problem
+from ingest import outgoing
 from store import settings
 
 if TYPE_CHECKING:
@@ -27,24 +26,9 @@ MOST_SECRET_CHARS: Final = 1_000
 _SLUG: Final = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 
 
-def _webhook(value: object) -> object:
+def _webhook(value: object) -> str:
     """Check an address; raises ValueError with one sentence."""
-    parts = urlsplit(value if isinstance(value, str) else "")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.fragment:
-        raise ValueError("write https://host/path")
-    if parts.username or parts.password:
-        raise ValueError("leave the account out of the address: the signature tells who sends")
-    _ = parts.port  # raises ValueError where it is none
-    if parts.scheme == "http" and not _is_here(parts.hostname):
-        raise ValueError("use https: plain http is for this machine only")
-    return value
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return outgoing.check_address(value, "the signature")
 
 
 class Channel(BaseModel):
@@ -61,7 +45,7 @@ class Channel(BaseModel):
 
     def concerns(self, jurisdiction: str, severity: int) -> bool:
         """Tell whether the receiver is told of an alert there, so grave."""
-        inside = f"{jurisdiction}-".startswith(f"{self.jurisdiction}-")
+        inside = names.is_within(jurisdiction, self.jurisdiction)
         return inside and severity >= self.least_severity
 
     def secret(self) -> bytes:

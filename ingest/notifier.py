@@ -12,6 +12,7 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from core import sending
 from ingest import webhook
 from store import notifications
 
@@ -37,8 +38,7 @@ log = logging.getLogger(__name__)
 
 def back_off_s(failures: int) -> float:
     """Return how long to wait after so many failures in a row [s]: 1, 2, 4, ... 300."""
-    doublings = min(max(failures - 1, 0), 10)
-    return min(LEAST_BACK_OFF_S * 2.0**doublings, MOST_BACK_OFF_S)
+    return sending.back_off_s(failures, LEAST_BACK_OFF_S, MOST_BACK_OFF_S)
 
 
 class Circuit:

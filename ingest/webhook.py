@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-import logging
-import ssl
 from typing import TYPE_CHECKING, Final
 
 import httpx
 
-from core.errors import Misconfigured, Problem
+from core import sending
+from core.errors import Misconfigured
+from ingest import outgoing
 from store.notifications import Attempt
 
 if TYPE_CHECKING:
@@ -44,21 +44,7 @@ def client(channel: Channel) -> httpx.AsyncClient:
 
     Raises Misconfigured where the channel's certificates cannot be read.
     """
-    try:
-        trust = ssl.create_default_context(cafile=channel.ca_file)
-    except (OSError, ssl.SSLError) as error:
-        message = f"holds no certificates ({error}): write PEM"
-        raise Misconfigured([Problem(str(channel.ca_file), message)]) from error
-    # It logs every address at INFO, and the address of a chat's webhook is a secret.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    return httpx.AsyncClient(
-        follow_redirects=False,
-        timeout=_TIMEOUT,
-        trust_env=False,
-        verify=trust,
-        limits=httpx.Limits(max_connections=2, max_keepalive_connections=1),
-        headers={"User-Agent": "danhao"},
-    )
+    return outgoing.client(outgoing.trusted(channel.ca_file), _TIMEOUT, most_connections=2)
 
 
 async def post(
@@ -82,7 +68,7 @@ async def post(
     except Misconfigured as error:
         detail = f"not sent: {error}"
     took_ms = round((loop.time() - began) * 1000)
-    return Attempt(at, took_ms, status, receipt, _line(detail))
+    return Attempt(at, took_ms, status, receipt, sending.one_line(detail, MOST_DETAIL_CHARS))
 
 
 async def _exchange(
@@ -94,13 +80,7 @@ async def _exchange(
         "Danhao-Signature": sign(channel.secret(), at, body),
         "Idempotency-Key": str(due.id),
     }
-    async with link.stream("POST", channel.url, content=body, headers=headers) as answer:
-        found = b""
-        async for part in answer.aiter_bytes():
-            found += part
-            if len(found) > MOST_ANSWER_BYTES:
-                break  # judged as it stands: no receipt is so long
-        return answer.status_code, found
+    return await outgoing.exchange(link, channel.url, body, headers, MOST_ANSWER_BYTES)
 
 
 def _judge(status: int, answer: bytes) -> tuple[str | None, str]:
@@ -119,9 +99,3 @@ def _judge(status: int, answer: bytes) -> tuple[str | None, str]:
     if not receipt.isprintable():
         return None, f"answered {status} with a receipt that cannot be printed"
     return receipt, f"answered {status} with a receipt"
-
-
-def _line(text: str) -> str:
-    """Return what PostgreSQL and a log can keep of a text: one line, bounded."""
-    line = " ".join(text.split())
-    return "".join(each if each.isprintable() else "?" for each in line)[:MOST_DETAIL_CHARS]

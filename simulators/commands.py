@@ -209,12 +209,16 @@ def _shipped(path: Path, folder: str) -> Path:
     return shipped if shipped.is_file() else path
 
 
-def _stopped() -> asyncio.Event:
-    """Return an event that SIGINT and SIGTERM set."""
-    stop = asyncio.Event()
+def _set_when_stopped(stop: asyncio.Event | threading.Event) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+
+
+def _stopped() -> asyncio.Event:
+    """Return an event that SIGINT and SIGTERM set."""
+    stop = asyncio.Event()
+    _set_when_stopped(stop)
     return stop
 
 
@@ -338,9 +342,7 @@ async def _run_regulator(args: argparse.Namespace) -> int:
     from simulators import regulator  # noqa: PLC0415 - loaded when asked
 
     stop = threading.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    _set_when_stopped(stop)
     await asyncio.to_thread(regulator.serve, args.port, args.secret_file, args.inbox, utc_now, stop)
     return WELL
 
@@ -349,9 +351,7 @@ async def _run_platform(args: argparse.Namespace) -> int:
     from simulators import platform  # noqa: PLC0415 - loaded when asked
 
     stop = threading.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    _set_when_stopped(stop)
     faults = platform.Faults(args.faults, args.seed)
     await asyncio.to_thread(platform.serve, args.port, args.key_file, args.state, faults, stop)
     return WELL

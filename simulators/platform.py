@@ -9,12 +9,9 @@ sessions are bounded; what it answers as accepted is on its disk.
 from __future__ import annotations
 
 import json
-import logging
 import random
 import secrets
-import socketserver
 import sqlite3
-import threading
 import time
 import tomllib
 from collections import Counter
@@ -23,23 +20,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 from core.errors import Misconfigured, Problem
-from simulators.regulator import RefusedError, read_secret
+from simulators import httpserver
+from simulators.httpserver import HOST, MOST_BODY_BYTES, JsonHandler, LocalServer, RefusedError
 
 if TYPE_CHECKING:
     import ssl
+    import threading
     from pathlib import Path
 
-HOST: Final = "127.0.0.1"
-MOST_BODY_BYTES: Final = 1 << 20
 MOST_ROWS: Final = 1_000_000
 MOST_OF_MESSAGE: Final = 1_000
 MOST_TEXT_CHARS: Final = 200
-SILENCE_S: Final = 5.0
 SLOW_S: Final = 0.2  # of a slow answer: late, and still an answer
 FAULTS: Final = (
     "out",  # 503 before anything is done
@@ -58,7 +53,6 @@ create table if not exists figure (enterprise text, item text, period text, labe
 create table if not exists meter (enterprise text, serial text, body text not null,
     primary key (enterprise, serial));
 """
-log = logging.getLogger(__name__)
 
 
 class Names:
@@ -182,10 +176,8 @@ class Ledger:
         self._link.close()
 
 
-class Server(HTTPServer):
+class Server(LocalServer):
     """The platform behind HTTP, on loopback, one request at a time."""
-
-    allow_reuse_address = True
 
     def __init__(
         self,
@@ -197,8 +189,8 @@ class Server(HTTPServer):
         tls: ssl.SSLContext | None = None,
     ) -> None:
         super().__init__((HOST, port), Handler)
-        self.scheme = "http" if tls is None else "https"
         if tls is not None:
+            self.scheme = "https"
             self.socket = tls.wrap_socket(self.socket, server_side=True)
         self.key = key.decode()
         self.ledger = ledger
@@ -210,30 +202,14 @@ class Server(HTTPServer):
         self.counts: Counter[str] = Counter()
         self.refusals: list[str] = []
 
-    def server_bind(self) -> None:
-        """Bind without asking the network for this machine's name."""
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = HOST, int(self.server_address[1])
 
-    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the library's names
-        """Log a sender that went away in one line."""
-        log.warning("a request from %s failed", client_address)
-
-    @property
-    def url(self) -> str:
-        """Return the address that a sender registers at."""
-        return f"{self.scheme}://{HOST}:{self.server_port}"
-
-
-class Handler(BaseHTTPRequestHandler):
+class Handler(JsonHandler):
     """POST of an operation's path; GET /rows shows what was accepted, to this machine."""
 
     server: Server
-    timeout = SILENCE_S
     server_version = "platform"
-    sys_version = ""
 
-    def do_POST(self) -> None:
+    def post(self) -> None:
         """Do one operation, or what the next fault makes of it."""
         names = self.server.names
         operation = names.paths.get(self.path.removeprefix("/service"), "")
@@ -255,25 +231,25 @@ class Handler(BaseHTTPRequestHandler):
             answer = names.answer("refused", str(error))
         self._reply(fault, answer)
 
-    def do_GET(self) -> None:
+    def get(self) -> None:
         """Show what was accepted."""
         if self.path == "/rows":
-            self._answer(HTTPStatus.OK, {"items": self.server.ledger.rows(), "next": None})
+            self.answer(HTTPStatus.OK, {"items": self.server.ledger.rows(), "next": None})
         else:
-            self._answer(HTTPStatus.NOT_FOUND, {"error": "look at /rows"})
+            self.answer(HTTPStatus.NOT_FOUND, {"error": "look at /rows"})
 
     def _fail(self, fault: str) -> None:
         names = self.server.names
         if fault == "out":
-            self._answer(HTTPStatus.SERVICE_UNAVAILABLE, {"error": "out of service"})
+            self.answer(HTTPStatus.SERVICE_UNAVAILABLE, {"error": "out of service"})
         elif fault == "busy":
-            self._answer(HTTPStatus.OK, names.answer("busy", "come again"))
+            self.answer(HTTPStatus.OK, names.answer("busy", "come again"))
         elif fault == "forgotten":
             self.server.sessions.clear()
-            self._answer(HTTPStatus.OK, names.answer("unknown_session", "register first"))
+            self.answer(HTTPStatus.OK, names.answer("unknown_session", "register first"))
         else:
             code = next(iter(names.answer("busy", "")))
-            self._answer(HTTPStatus.OK, {code: "E-77", "note": "a code of tomorrow"})
+            self.answer(HTTPStatus.OK, {code: "E-77", "note": "a code of tomorrow"})
 
     def _reply(self, fault: str, answer: dict[str, Any]) -> None:
         if fault == "deaf":
@@ -282,9 +258,9 @@ class Handler(BaseHTTPRequestHandler):
         if fault == "slow":
             time.sleep(SLOW_S)
         if fault == "garbled":
-            self._send(HTTPStatus.OK, b"<html>gateway</html>")
+            self.send(HTTPStatus.OK, b"<html>gateway</html>")
         else:
-            self._answer(HTTPStatus.OK, answer)
+            self.answer(HTTPStatus.OK, answer)
 
     def _do(self, operation: str, given: Any) -> dict[str, Any]:
         names = self.server.names
@@ -341,27 +317,14 @@ class Handler(BaseHTTPRequestHandler):
             raise RefusedError(HTTPStatus.OK, "no period begins then, or no number")
 
     def _body(self) -> Any:
-        text = self.headers.get("Content-Length", "")
-        if not text.isdecimal() or len(text) > 9 or int(text) > MOST_BODY_BYTES:  # noqa: PLR2004 - digits beyond the bound
+        length = self.length()
+        if length is None or length > MOST_BODY_BYTES:
             self.close_connection = True
             return None
         try:
-            return json.loads(self.rfile.read(int(text)))
+            return json.loads(self.rfile.read(length))
         except (ValueError, RecursionError):
             return None
-
-    def _answer(self, status: HTTPStatus, data: dict[str, Any]) -> None:
-        self._send(status, json.dumps(data, ensure_ascii=False).encode())
-
-    def _send(self, status: HTTPStatus, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
-        """Leave the access log out; faults are counted where they happen."""
 
 
 class _UnknownSessionError(Exception):
@@ -372,21 +335,12 @@ def serve(
     port: int, key_file: Path, state_file: Path, faults: Faults, stop: threading.Event
 ) -> None:
     """Serve until `stop` is set; raises Misconfigured where port or files cannot be used."""
-    key = read_secret(key_file)
+    key = httpserver.read_secret(key_file)
     try:
         ledger = Ledger(state_file)
     except sqlite3.Error as error:
         raise Misconfigured([Problem(str(state_file), f"is no ledger: {error}")]) from error
     with closing(ledger):
-        try:
-            server = Server(port, key, ledger, faults)
-        except OSError as error:
-            message = f"port {port} on {HOST} cannot be used ({error.strerror}): give another"
-            raise Misconfigured(message) from error
-        with server:
-            worker = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
-            worker.start()
-            log.warning("the platform listens at %s", server.url)
-            stop.wait()
-            server.shutdown()
-            worker.join(SILENCE_S)
+        httpserver.serve(
+            lambda given: Server(given, key, ledger, faults), port, "the platform", stop
+        )

@@ -11,48 +11,35 @@ import hashlib
 import hmac
 import json
 import logging
-import socketserver
 import sqlite3
-import threading
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 from core.errors import Misconfigured, Problem
+from simulators import httpserver
+from simulators.httpserver import HOST, MOST_BODY_BYTES, JsonHandler, LocalServer, RefusedError
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
     from pathlib import Path
 
-HOST: Final = "127.0.0.1"
-MOST_BODY_BYTES: Final = 1 << 20
 MOST_KEPT: Final = 100_000
 MOST_SHOWN: Final = 500
 MOST_KEY_CHARS: Final = 200
 MOST_HEADER_CHARS: Final = 500
 MOST_STAMP_DIGITS: Final = 11  # of seconds, until the year 5138
 MOST_SIGNATURES: Final = 8  # of one header: a sender that changes its secret signs twice
-LEAST_SECRET_BYTES: Final = 16
-MOST_SECRET_BYTES: Final = 4_096
 TOLERANCE: Final = timedelta(seconds=300)
-SILENCE_S: Final = 5.0  # one request at a time: a sender that says nothing does not hold the line
 _TABLE: Final = (
     "create table if not exists message (key text primary key, number integer not null,"
     " received_at text not null, times integer not null, signature text not null,"
     " body blob not null, receipt text not null)"
 )
 log = logging.getLogger(__name__)
-
-
-class RefusedError(Exception):
-    """What is not taken: the status and one sentence."""
-
-    def __init__(self, status: HTTPStatus, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status = status
 
 
 def check(secret: bytes, header: str, body: bytes, now: datetime) -> None:
@@ -140,10 +127,8 @@ class Inbox:
         self._link.close()
 
 
-class Server(HTTPServer):
+class Server(LocalServer):
     """The inbox behind HTTP, on loopback, one request at a time."""
-
-    allow_reuse_address = True
 
     def __init__(
         self, port: int, secret: bytes, inbox: Inbox, clock: Callable[[], datetime]
@@ -154,49 +139,38 @@ class Server(HTTPServer):
         self.clock = clock
         self.refused = 0
 
-    def server_bind(self) -> None:
-        """Bind without asking the network for this machine's name."""
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = HOST, int(self.server_address[1])
-
-    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the library's names
-        """Log a sender that went away in one line."""
-        log.warning("a request from %s failed", client_address)
-
     @property
     def url(self) -> str:
         """Return the address that alerts are posted to."""
-        return f"http://{HOST}:{self.server_port}/alerts"
+        return f"{super().url}/alerts"
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(JsonHandler):
     """POST /alerts takes a message, GET /inbox shows them to this machine, GET /healthz is well."""
 
     server: Server
-    timeout = SILENCE_S
     server_version = "regulator"
-    sys_version = ""
 
-    def do_POST(self) -> None:
+    def post(self) -> None:
         """Take one message."""
         try:
             receipt = self._take(self._body())
         except RefusedError as error:
             self.server.refused += 1
             log.warning("refused: %s", error)
-            self._answer(error.status, {"error": str(error)})
+            self.answer(error.status, {"error": str(error)})
         else:
-            self._answer(HTTPStatus.OK, {"receipt": receipt})
+            self.answer(HTTPStatus.OK, {"receipt": receipt})
 
-    def do_GET(self) -> None:
+    def get(self) -> None:
         """Show what arrived."""
         if self.path == "/healthz":
-            self._answer(HTTPStatus.OK, {"state": "well"})
+            self.answer(HTTPStatus.OK, {"state": "well"})
         elif self.path != "/inbox" or not ip_address(self.client_address[0]).is_loopback:
-            self._answer(HTTPStatus.NOT_FOUND, {"error": "look at /inbox"})
+            self.answer(HTTPStatus.NOT_FOUND, {"error": "look at /inbox"})
         else:
             shown = self.server.inbox.items()
-            self._answer(
+            self.answer(
                 HTTPStatus.OK, {"items": shown, "next": None, "refused": self.server.refused}
             )
 
@@ -216,40 +190,16 @@ class Handler(BaseHTTPRequestHandler):
     def _body(self) -> bytes:
         if self.path != "/alerts":
             raise RefusedError(HTTPStatus.NOT_FOUND, "post to /alerts")
-        text = self.headers.get("Content-Length", "")
-        if not text.isdecimal() or len(text) > 9:  # noqa: PLR2004 - digits far beyond the bound
+        length = self.length()
+        if length is None:
             raise RefusedError(HTTPStatus.LENGTH_REQUIRED, "Content-Length is missing or no number")
-        if int(text) > MOST_BODY_BYTES:
+        if length > MOST_BODY_BYTES:
             message = f"the body is larger than {MOST_BODY_BYTES} bytes"
             raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
-        body = self.rfile.read(int(text))
-        if len(body) < int(text):
+        body = self.rfile.read(length)
+        if len(body) < length:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "the body is shorter than it was said to be")
         return body
-
-    def _answer(self, status: HTTPStatus, data: dict[str, Any]) -> None:
-        body = json.dumps(data, ensure_ascii=False).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
-        """Leave the access log out; refusals are logged where they happen."""
-
-
-def read_secret(path: Path) -> bytes:
-    """Return the secret shared with the sender; raises Misconfigured with one sentence."""
-    try:
-        with path.open("rb") as file:
-            secret = file.read(MOST_SECRET_BYTES + 1).strip()
-    except OSError as error:
-        raise Misconfigured([Problem(str(path), f"cannot be read: {error.strerror}")]) from error
-    if not LEAST_SECRET_BYTES <= len(secret) <= MOST_SECRET_BYTES:
-        message = f"holds no secret of {LEAST_SECRET_BYTES} to {MOST_SECRET_BYTES} bytes"
-        raise Misconfigured([Problem(str(path), message)])
-    return secret
 
 
 def serve(
@@ -260,24 +210,15 @@ def serve(
     stop: threading.Event,
 ) -> None:
     """Serve until `stop` is set; raises Misconfigured where port or files cannot be used."""
-    secret = read_secret(secret_file)
+    secret = httpserver.read_secret(secret_file)
     try:
         inbox = Inbox(inbox_file)
     except sqlite3.Error as error:
         raise Misconfigured([Problem(str(inbox_file), f"is no inbox: {error}")]) from error
     with closing(inbox):
-        try:
-            server = Server(port, secret, inbox, clock)
-        except OSError as error:
-            message = f"port {port} on {HOST} cannot be used ({error.strerror}): give another"
-            raise Misconfigured(message) from error
-        with server:
-            worker = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
-            worker.start()
-            log.warning("the regulator's inbox listens at %s", server.url)
-            stop.wait()
-            server.shutdown()
-            worker.join(SILENCE_S)
+        httpserver.serve(
+            lambda given: Server(given, secret, inbox, clock), port, "the regulator's inbox", stop
+        )
 
 
 def _utc(at: datetime) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from psycopg.types.json import Jsonb
 
-from core import benchmarking, eligibility, plantfigures
+from core import benchmarking, eligibility, names, plantfigures
 from core.benchmarking import Position
 from core.clock import from_us, to_us
 from core.eligibility import Found, Retrofit
@@ -70,7 +70,7 @@ def sites_in(plant: Plant, jurisdiction: str) -> list[Site]:
     return [
         site
         for _, site in sorted(plant.sites.items())
-        if f"{site.jurisdiction}-".startswith(f"{jurisdiction}-")
+        if names.is_within(site.jurisdiction, jurisdiction)
     ]
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from core import clock, periods
 from core.errors import Misconfigured, Problem
+from core.facts import DAY_US
 from core.meterchecks import words
-from core.meterchecks.judging import DAY_US
 from core.periods import Period
 from store import connection, meterchecks, plants, settings
 from store.bar import Bar

@@ -13,7 +13,7 @@ import psycopg
 from psycopg import AsyncConnection, conninfo
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from core.errors import Misconfigured, Retryable
+from core.errors import Misconfigured, Retryable, first_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -124,7 +124,7 @@ async def single(url: str, application: str) -> AsyncIterator[AsyncConnection[An
                 yield link
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 raise Retryable(
-                    f"the database is out: {_first_line(error)}: run it again"
+                    f"the database is out: {first_line(error)}: run it again"
                 ) from error
     finally:
         await pool.close()
@@ -136,7 +136,7 @@ def connect(url: str, application: str = "danhao") -> psycopg.Connection[Any]:
     try:
         return psycopg.connect(url, **kwargs)
     except psycopg.OperationalError as error:
-        raise Retryable(f"{unreachable(url)} ({_first_line(error)})") from error
+        raise Retryable(f"{unreachable(url)} ({first_line(error)})") from error
 
 
 def unreachable(url: str) -> str:
@@ -147,7 +147,3 @@ def unreachable(url: str) -> str:
         f"the database {given.get('dbname') or ''!s} at {where} does not let us in: start it, or"
         " correct DANHAO_DATABASE_URL"
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

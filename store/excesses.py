@@ -15,6 +15,7 @@ from core import baseline as baselines
 from core import decimals, excess, excesstext, limits, periods, producing, verdicts
 from core.byfacts import Told
 from core.clock import to_us
+from core.decimals import show_known
 from core.errors import Rejected
 from core.limits import Comparison, LimitKind
 from core.periods import Period
@@ -316,21 +317,24 @@ def _head(reader: Reader, limit: Limit, standing: Standing, span: _Span) -> dict
             "id": limit.id,
             "force": limit.force.value,
             "cmp": limit.cmp.value,
-            "value": _shown(standing.value),
+            "value": show_known(standing.value),
             "own_value": decimals.show(limit.value),
             "missing": list(standing.missing),
         },
         "verdict": standing.verdict.value,
         "energy": {
-            "value": _shown(figure.energy),
+            "value": show_known(figure.energy),
             "estimated": decimals.show(figure.estimated),
             "unit": asked.indicator.energy_unit,
         },
-        "output": {"value": _shown(figure.output), "unit": asked.indicator.output_unit},
+        "output": {
+            "value": show_known(figure.output),
+            "unit": asked.indicator.output_unit,
+        },
         "intensity": {
-            "value": _shown(figure.value),
+            "value": show_known(figure.value),
             "unit": asked.indicator.unit,
-            "uncertainty": _shown(figure.uncertainty),
+            "uncertainty": show_known(figure.uncertainty),
         },
         "completeness": round(float(figure.completeness), 6),
         "computed_at": periods.render_utc(reader.now_us),
@@ -396,7 +400,3 @@ def _declared(reader: Reader, name: str) -> Fraction | None:
         if since_us <= reader.asked.bound_us[0]:
             found = value
     return found
-
-
-def _shown(value: Fraction | None) -> str | None:
-    return None if value is None else decimals.show(value)

@@ -16,11 +16,12 @@ import numpy as np
 
 from core import clock, indicators, units
 from core.clock import from_us
+from core.facts import DAY_US
 from core.flags import Flag
 from core.meterchecks import bounds, frozen, judging
 from core.meterchecks.bounds import DayFigure
 from core.meterchecks.findings import Unchecked
-from core.meterchecks.judging import DAY_US, Seen
+from core.meterchecks.judging import Seen
 from core.periods import HOUR_US, SLOT_US
 from core.plant import PointKind
 from core.quality import Quality

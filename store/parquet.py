@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from core.errors import Misconfigured
+from core.errors import Misconfigured, first_line
 from store.blocks import Block
 
 if TYPE_CHECKING:
@@ -84,14 +84,14 @@ def read(source: Any, ids: Mapping[str, int], where: str) -> Iterator[Block]:
     try:
         file = parquet.ParquetFile(source)
     except (pa.ArrowInvalid, OSError) as error:
-        raise Misconfigured(f"{where}: is damaged: {_first_line(error)}") from error
+        raise Misconfigured(f"{where}: is damaged: {first_line(error)}") from error
     if not file.schema_arrow.equals(SCHEMA):
         raise Misconfigured(f"{where}: is no file of readings: its columns are others")
     for group in range(file.num_row_groups):
         try:
             table = file.read_row_group(group)
         except (pa.ArrowInvalid, OSError) as error:
-            raise Misconfigured(f"{where}: is damaged: {_first_line(error)}") from error
+            raise Misconfigured(f"{where}: is damaged: {first_line(error)}") from error
         yield _block(table.combine_chunks(), ids, where)
 
 
@@ -122,7 +122,3 @@ def _block(table: Any, ids: Mapping[str, int], where: str) -> Block:
         table.column("value").chunk(0).to_numpy(),
         table.column("quality").chunk(0).to_numpy(),
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

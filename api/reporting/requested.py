@@ -15,8 +15,7 @@ from core import spans
 from core.errors import Misconfigured, Problem
 from core.reports import compliance, quarter
 from core.reports.compliance import About
-from core.reports.document import Kind, Language, Text
-from core.reports.figuresection import text
+from core.reports.document import Kind, Language, Text, text
 from store import basis
 
 if TYPE_CHECKING:

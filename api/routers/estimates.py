@@ -1,6 +1,5 @@
 """Estimates of a unit per period, and its batches from tap to tap: for operators, not the law."""
 
-from fractions import Fraction
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -15,6 +14,7 @@ from api.schemas import Page
 from core import batches, decimals, estimates, indicators, periods
 from core.batches import Batch
 from core.clock import from_us
+from core.decimals import show_known
 from core.errors import Rejected
 from core.indicators import Indicator
 from core.periods import Period
@@ -138,27 +138,23 @@ def _item(
         "start": periods.render_utc(batch.start_us),
         "end": periods.render_utc(batch.end_us),
         "energy": {
-            "value": _shown(batch.energy),
+            "value": show_known(batch.energy),
             "estimated": decimals.show(batch.estimated),
             "unit": indicator.energy_unit,
         },
-        "mass": {"value": _shown(batch.tap.mass_t), "unit": "t"},
-        "grade": {"name": base.grade, "value": _shown(grade)} if graded and base else None,
-        "output": {"value": _shown(batch.tap.output_t), "unit": indicator.output_unit},
-        "made": {"value": _shown(batch.made_t), "unit": indicator.output_unit},
+        "mass": {"value": show_known(batch.tap.mass_t), "unit": "t"},
+        "grade": {"name": base.grade, "value": show_known(grade)} if graded and base else None,
+        "output": {"value": show_known(batch.tap.output_t), "unit": indicator.output_unit},
+        "made": {"value": show_known(batch.made_t), "unit": indicator.output_unit},
         "holdup": batch.holdup.value,
-        "intensity": {"value": _shown(batch.intensity), "unit": indicator.unit},
+        "intensity": {"value": show_known(batch.intensity), "unit": indicator.unit},
         "moving_mean": None
         if mean is None
         else {
-            "value": _shown(mean.intensity),
+            "value": show_known(mean.intensity),
             "unit": indicator.unit,
             "taps": mean.taps,
             "from": periods.render_utc(mean.from_us),
         },
         "facts": list(batch.tap.facts),
     }
-
-
-def _shown(amount: Fraction | None) -> str | None:
-    return None if amount is None else decimals.show(amount)

@@ -125,15 +125,9 @@ def outside(bound: Bound, days: Sequence[DayFigure]) -> Outside | None:
     """
     for first in range(len(days) - LEAST_SPAN_DAYS + 1):
         span = days[first : first + LEAST_SPAN_DAYS]
-        known = [
-            (day.energy, day.output)
-            for day in span
-            if day.energy is not None and day.output is not None
-        ]
-        output = sum((made for _, made in known), Fraction(0))
-        if len(known) < LEAST_DAYS_KNOWN or output <= 0:
+        value = _figure(span)
+        if value is None:
             continue
-        value = sum((taken for taken, _ in known), Fraction(0)) / output
         if value < Fraction(bound.least):
             factor = float(value / Fraction(bound.least))
             return Outside(bound, span[0].start_us, len(span), value, factor)
@@ -168,13 +162,20 @@ def shift(days: Sequence[DayFigure]) -> tuple[int, float] | None:
 def _weeks(days: Sequence[DayFigure]) -> list[tuple[int, float]]:
     found = []
     for first in range(len(days) % LEAST_SPAN_DAYS, len(days), LEAST_SPAN_DAYS):
-        known = [
-            (day.energy, day.output)
-            for day in days[first : first + LEAST_SPAN_DAYS]
-            if day.energy is not None and day.output is not None
-        ]
-        output = sum((made for _, made in known), Fraction(0))
-        if len(known) >= LEAST_DAYS_KNOWN and output > 0:
-            energy = sum((taken for taken, _ in known), Fraction(0))
-            found.append((days[first].start_us, float(energy / output)))
+        value = _figure(days[first : first + LEAST_SPAN_DAYS])
+        if value is not None:
+            found.append((days[first].start_us, float(value)))
     return found
+
+
+def _figure(week: Sequence[DayFigure]) -> Fraction | None:
+    """Return energy over output of the days on which both are known; None: too few, or nothing."""
+    known = [
+        (day.energy, day.output)
+        for day in week
+        if day.energy is not None and day.output is not None
+    ]
+    output = sum((made for _, made in known), Fraction(0))
+    if len(known) < LEAST_DAYS_KNOWN or output <= 0:
+        return None
+    return sum((taken for taken, _ in known), Fraction(0)) / output

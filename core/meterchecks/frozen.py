@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from core.periods import HOUR_US
+
 if TYPE_CHECKING:
     from core.exactmath import Floats, Int64s
 
-LEAST_US: Final = 3_600_000_000
+LEAST_US: Final = HOUR_US
 LEAST_READINGS: Final = 10  # of a stretch: fewer are silence, not stillness
 LEAST_MOVES: Final = 50  # that a gauge must have made for its past to say anything
 TIMES_ITS_PAST: Final = 4

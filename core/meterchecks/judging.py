@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from core.facts import DAY_US
 from core.meterchecks import balance, bounds, factors, leaps, network, power
 from core.meterchecks.findings import Finding, Kind, Report, Sharp, Unchecked, Witness
+from core.meterchecks.rows import DAY_HOURS
 from core.periods import HOUR_US
 from core.relations import CHECK_ROLE
 
@@ -24,9 +26,8 @@ if TYPE_CHECKING:
     from core.meterchecks.frozen import Stretch
     from core.meterchecks.leaps import Leap
     from core.meterchecks.network import Meter, Network
-    from core.plant import Plant
+    from core.plant import Plant, Point
 
-DAY_US: Final = 24 * HOUR_US
 LEAST_SCALE: Final = 0.15  # an error larger than this is told as a factor
 LEAP_TOLERANCE: Final = 0.08  # a leap's factor is only as good as the load is steady
 MOST_GROSS: Final = 3  # gross errors that are set right one after another in one network
@@ -129,7 +130,7 @@ def _matrix(work: _Work, net: Network) -> Floats:
     return np.column_stack(columns)
 
 
-def _leaps(work: _Work, net: Network, pairs: Mapping[str, object]) -> None:
+def _leaps(work: _Work, net: Network, pairs: Mapping[str, Point]) -> None:
     """Find registers that stand or leap while the balances around them say otherwise."""
     asked = [each for each in enumerate(net.meters) if each[1].point in work.hourly]
     for place, meter in asked:
@@ -149,11 +150,11 @@ def _leaps(work: _Work, net: Network, pairs: Mapping[str, object]) -> None:
                 _frozen(work, meter.point, stood, Witness.BALANCE)
 
 
-def _leaps_alone(work: _Work, point: str, pairs: Mapping[str, object]) -> None:
+def _leaps_alone(work: _Work, point: str, pairs: Mapping[str, Point]) -> None:
     """Ask a meter's own power, and the taps of its unit, where no balance can be asked."""
     shown = work.hourly[point]
-    gauge = getattr(pairs.get(point), "id", None)
-    meant = None if gauge is None else work.hourly.get(gauge)
+    gauge = pairs.get(point)
+    meant = None if gauge is None else work.hourly.get(gauge.id)
     for found in leaps.still(shown):
         if meant is not None and leaps.ask_power(meant, shown, found).agrees:
             _frozen(work, point, found, Witness.POWER)
@@ -296,12 +297,12 @@ def _set_right(work: _Work, net: Network, outcome: balance.Outcome) -> bool:
         if point is None or point in work.explained or found.kind is not Kind.SCALE:
             continue
         factor = found.explained[0].factor if found.explained else 1 + suspect.error
-        since = suspect.since_day * leaps.DAY_HOURS
+        since = suspect.since_day * DAY_HOURS
         work.findings.append(found)
         work.explained.add(point)
         work.hourly[point][since:] /= factor
         if suspect.course != balance.ALWAYS:
-            edge = slice(max(since - leaps.DAY_HOURS, 0), since + leaps.DAY_HOURS)
+            edge = slice(max(since - DAY_HOURS, 0), since + DAY_HOURS)
             work.hourly[point][edge] = np.nan
         return True
     return False
@@ -334,17 +335,16 @@ def _suspected(seen: Seen, net: Network, suspect: balance.Suspect) -> Finding:
     )  # fmt: skip
 
 
-def _powers(work: _Work, pairs: Mapping[str, object]) -> None:
+def _powers(work: _Work, pairs: Mapping[str, Point]) -> None:
     for point, gauge in sorted(pairs.items()):
-        other = str(getattr(gauge, "id", ""))
-        if point not in work.seen.hourly or other not in work.seen.hourly:
+        if point not in work.seen.hourly or gauge.id not in work.seen.hourly:
             continue
         if point in work.explained:
             continue
         meter = network.meter_of(work.seen.plant.points[point])
-        second = network.meter_of(work.seen.plant.points[other])
+        second = network.meter_of(gauge)
         found = power.compare(
-            work.seen.hourly[point], work.seen.hourly[other],
+            work.seen.hourly[point], work.seen.hourly[gauge.id],
             (meter.accuracy, second.accuracy), meter.count_kwh,
         )  # fmt: skip
         if found is not None:
@@ -352,7 +352,7 @@ def _powers(work: _Work, pairs: Mapping[str, object]) -> None:
             ratio = found.ratio if found.before is None else found.ratio / found.before
             work.findings.append(
                 Finding(
-                    Kind.POWER, point, since, candidates=(point, other), error=ratio - 1,
+                    Kind.POWER, point, since, candidates=(point, gauge.id), error=ratio - 1,
                     doubt=2 * found.deviation, factor=ratio,
                     explained=factors.explain(ratio), witnesses=(Witness.POWER,),
                     detail={} if found.before is None else {"before": f"{found.before:.4f}"},

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from core.meterchecks.rows import DAY_HOURS
+
 if TYPE_CHECKING:
     from core.exactmath import Bools, Floats, Int64s
     from core.meterchecks.network import Network
 
-PAST_HOURS: Final = 7 * 24  # before a leap, to know the usual level
-DAY_HOURS: Final = 24
+PAST_HOURS: Final = 7 * DAY_HOURS  # before a leap, to know the usual level
 NEAR_HOURS: Final = 48  # on both sides of a stretch of nothing
-LEAST_HOURS: Final = 24  # that a leap must last
+LEAST_HOURS: Final = DAY_HOURS  # that a leap must last
 LEAST_LEAP: Final = 1.7  # up or down: less than this the balances find better
 ALIKE: Final = 0.9  # leaps of nearly the greatest size: the best placed of them is meant
 LEAST_STILL_HOURS: Final = 6
@@ -214,11 +215,11 @@ def repeated_days(hourly_kwh: Floats) -> list[tuple[int, int]]:
 
     A real load never repeats a day; one that hardly varies in counts may, and is not looked at.
     """
-    days = len(hourly_kwh) // 24
+    days = len(hourly_kwh) // DAY_HOURS
     seen: dict[bytes, int] = {}
     found = []
     for day in range(days):
-        hours = hourly_kwh[day * 24 : day * 24 + 24]
+        hours = hourly_kwh[day * DAY_HOURS : (day + 1) * DAY_HOURS]
         if not np.isfinite(hours).all() or len(np.unique(hours)) < LEAST_RUNNING_HOURS:
             continue
         key = np.ascontiguousarray(hours).tobytes()

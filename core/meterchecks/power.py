@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from core.meterchecks.rows import DAY_HOURS
+
 if TYPE_CHECKING:
     from core.exactmath import Floats, Int64s
 
@@ -56,11 +58,11 @@ def _daily(
     register_kwh: Floats, power_kwh: Floats, count_kwh: float
 ) -> tuple[Int64s, Floats, float]:
     """Return days, the logarithm of register over power on each, and what counting may add."""
-    days = len(register_kwh) // 24
-    register, power = register_kwh[: days * 24], power_kwh[: days * 24]
-    both = (np.isfinite(register) & np.isfinite(power)).reshape(days, 24)
-    shown = np.where(both, register.reshape(days, 24), 0.0).sum(axis=1)
-    meant = np.where(both, power.reshape(days, 24), 0.0).sum(axis=1)
+    days = len(register_kwh) // DAY_HOURS
+    register, power = register_kwh[: days * DAY_HOURS], power_kwh[: days * DAY_HOURS]
+    both = (np.isfinite(register) & np.isfinite(power)).reshape(days, DAY_HOURS)
+    shown = np.where(both, register.reshape(days, DAY_HOURS), 0.0).sum(axis=1)
+    meant = np.where(both, power.reshape(days, DAY_HOURS), 0.0).sum(axis=1)
     usual = float(np.median(meant[meant > 0])) if (meant > 0).any() else 0.0
     kept = (both.sum(axis=1) >= LEAST_HOURS) & (meant > usual / 10) & (shown > 0)
     counting = count_kwh / usual if usual else 0.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from core import limits
+from core import limits, spans
 from core.benchmarking import POSITION_WORDS, Position
 from core.benchmarkrules import ClauseKind
 from core.eligibility import Eligibility
@@ -33,7 +33,9 @@ from core.reports.document import (
     count,
     figure,
     percent,
+    plain,
     same,
+    text,
 )
 
 if TYPE_CHECKING:
@@ -155,7 +157,7 @@ def _ranking(view: View, about: About) -> Section:
         )
     key = indicator.id.replace(".", "_")
     return Section(
-        f"ranking_{key}_{found.question.jurisdiction}", _text(indicator.name), tuple(blocks)
+        f"ranking_{key}_{found.question.jurisdiction}", text(indicator.name), tuple(blocks)
     )
 
 
@@ -194,8 +196,8 @@ def _chart(view: View, ranked: Sequence[Row], about: About) -> Chart:
     series = [
         Series(
             "figure",
-            _text(indicator.name),
-            tuple(_plain(row.figure.value) for row in ranked),
+            text(indicator.name),
+            tuple(plain(row.figure.value) for row in ranked),
             Style.POINT,
         )
     ]
@@ -205,7 +207,7 @@ def _chart(view: View, ranked: Sequence[Row], about: About) -> Chart:
             Series(
                 f"level_{limit.level}",
                 _LEVELS[limit.level],
-                tuple(figure_text(limit.value) for _ in ranked),
+                tuple(f"{limit.value:f}" for _ in ranked),
                 Style.LIMIT,
                 Tone.OVER if limit.level == max(_LEVELS) else Tone.WARN,
             )
@@ -214,19 +216,10 @@ def _chart(view: View, ranked: Sequence[Row], about: About) -> Chart:
     return Chart("chart", title, indicator.unit, PLACES, labels, tuple(series))
 
 
-def figure_text(value: object) -> str:
-    """Return an exact value as plain decimal text."""
-    return f"{value:f}"
-
-
-def _plain(value: Fraction | None) -> str | None:
-    shown = figure(value)
-    return None if shown is None else shown.value
-
-
 def _national(indicator: Indicator, about: About) -> list[Limit]:
     """Return the national levels in force at the end of the period, the best one first."""
-    year, month = int(about.period[:4]), _last_month(about.period)
+    span = spans.parse(about.period)
+    year, month = int(span.first[:4]), int(span.first[5:]) + span.months - 1
     return sorted(
         (
             one
@@ -238,13 +231,6 @@ def _national(indicator: Indicator, about: About) -> list[Limit]:
         ),
         key=lambda one: one.level or 0,
     )
-
-
-def _last_month(period: str) -> int:
-    tail = period[5:]
-    if not tail:
-        return 12
-    return int(tail[1]) * 3 if tail.startswith("Q") else int(tail)
 
 
 def _ranked(view: View, ranked: Sequence[Row], about: About) -> Table:
@@ -300,7 +286,7 @@ def _unranked(view: View, rest: Sequence[Row], about: About) -> Table:
             about.name(row.figure.site),
             percent(row.figure.completeness) if row.figure.results else None,
             _mark(row),
-            None if row.figure.why is None else _text(WHY_WORDS[row.figure.why]),
+            None if row.figure.why is None else text(WHY_WORDS[row.figure.why]),
             _consequence(view, row),
         )
         for row in rest
@@ -309,7 +295,7 @@ def _unranked(view: View, rest: Sequence[Row], about: About) -> Table:
 
 
 def _mark(row: Row) -> Mark:
-    words = _text(POSITION_WORDS[row.position])
+    words = text(POSITION_WORDS[row.position])
     if row.doubtful:
         words = Text(f"{words.zh}（存疑）", f"{words.en} (in doubt)")
         return Mark(row.position.value, words, Tone.DOUBT)
@@ -401,7 +387,7 @@ def _numbers(view: View) -> Table:
     rows: tuple[tuple[Value, ...], ...] = (
         (
             Text("可比：完整率不低于", "comparable: completeness at least"),
-            percent(figure_text(rule.least_completeness)),
+            percent(f"{rule.least_completeness:f}"),
         ),
         (
             Text("计算四分位所需企业数", "ranked plants that quartiles need"),
@@ -422,10 +408,6 @@ def _numbers(view: View) -> Table:
         "The source sets no numbers: these are a proposal, to be agreed with the regulator.",
     )
     return Table("rule", Text("判定数值", "Numbers of the rule"), columns, rows, note)
-
-
-def _text(words: Mapping[str, str]) -> Text:
-    return Text(words["zh"], words["en"])
 
 
 def _shown(value: Fraction, indicator: Indicator) -> Value:

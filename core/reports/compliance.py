@@ -7,10 +7,11 @@ that it is an early warning; each limit stands with clause, source and, where at
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from core import limits
 from core.clock import from_us
+from core.limits import Force
 from core.periods import zone
 from core.reports import figuresection, judged, printing, words
 from core.reports.document import (
@@ -27,9 +28,11 @@ from core.reports.document import (
     Text,
     Tone,
     check,
+    exact,
     figure,
     percent,
     same,
+    text,
 )
 
 if TYPE_CHECKING:
@@ -144,7 +147,7 @@ def _verdict_of_all(about: About, figures: Sequence[UnitFigure]) -> Sentence:
         parts_en.append(f"{unjudged} not judged")
     breach = any(judged.is_breach(one.item) for one in figures)
     over = breach and any(
-        row["force"] == judged.MANDATORY and judged.is_over(row)
+        row["force"] == Force.MANDATORY and judged.is_over(row)
         for one in figures
         for row in judged.applying(one.item)
     )
@@ -180,7 +183,7 @@ def _summary_table(figures: Sequence[UnitFigure]) -> Table:
 
 def unit_name(one: UnitFigure, *, several: bool) -> Text:
     """Return a unit's name, with its site's under it where there are several."""
-    name, site = figuresection.text(one.unit.name), figuresection.text(one.site.name)
+    name, site = text(one.unit.name), text(one.site.name)
     return Text(f"{name.zh}\n{site.zh}", f"{name.en}\n{site.en}") if several else name
 
 
@@ -228,7 +231,7 @@ def _deviations(figures: Sequence[UnitFigure]) -> Chart | None:
     found.sort(key=lambda pair: (-pair[0], pair[1].key))
     shown = found[:MOST_BARS]
     labels = tuple(bar_name(one, several=several) for _, one in shown)
-    values = tuple(_plain(away * 100) for away, _ in shown)
+    values = tuple(exact(away * 100) for away, _ in shown)
     left = len(found) - len(shown)
     note = Text(
         f"另有 {left} 项偏差更小，未画出。", f"{left} more that stand better are not drawn."
@@ -248,13 +251,8 @@ def _deviations(figures: Sequence[UnitFigure]) -> Chart | None:
 
 def bar_name(one: UnitFigure, *, several: bool) -> Text:
     """Return what a bar of a figure is called."""
-    name, site = one.name, figuresection.text(one.site.name)
+    name, site = one.name, text(one.site.name)
     return Text(f"{site.zh} {name.zh}", f"{site.en}, {name.en}") if several else name
-
-
-def _plain(value: Any) -> str | None:
-    found = figure(value)
-    return None if found is None else found.value
 
 
 def closes(about: About, figures: Sequence[UnitFigure]) -> Section:
@@ -295,7 +293,7 @@ def _close_row(site: Site, close: Item) -> tuple[Value, ...]:
     assert closed is not None, "a close has its instant"  # noqa: S101 - a belief
     shown = printing.instant(closed)
     return (
-        figuresection.text(site.name),
+        text(site.name),
         figure(str(close["number"])),
         Text(
             f"{shown}\n{close['closed_by']}，{signed.zh}",
@@ -341,7 +339,7 @@ def _source_row(limit_id: str) -> tuple[Value, ...]:
     if limit.due is not None:
         due = limit.due.isoformat()
         said = Text(f"{validity}\n目标年限 {due}", f"{validity}\ndue {due}")
-    name = figuresection.text(limit.name)
+    name = text(limit.name)
     return (
         Text(f"{name.zh}\n{limit.id}", f"{name.en}\n{limit.id}"),
         same(f"{limit.source}\n{limit.clause}"),

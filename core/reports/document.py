@@ -17,7 +17,7 @@ from core import decimals
 from core.errors import Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 # Of one document: a year of one unit by day in three indicators is far inside, and what is longer
 # is a table for a machine, which asks the API.
@@ -260,6 +260,16 @@ def exact(value: Fraction | str) -> str:
     sign, (whole, rest) = "-" if kept < 0 else "", divmod(abs(kept), scale)
     digits = f"{rest:0{KEPT_PLACES}d}".rstrip("0")
     return f"{sign}{whole}.{digits}" if digits else f"{sign}{whole}"
+
+
+def plain(value: Fraction | str | None) -> str | None:
+    """Return the decimal text of an exact value for a chart, None for what is unknown."""
+    return None if value is None else exact(value)
+
+
+def text(words: Mapping[str, str]) -> Text:
+    """Return words of the data files, which hold them by language."""
+    return Text(words["zh"], words["en"])
 
 
 def same(words: str) -> Text:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from core import limits, periods
+from core.limits import Force
 from core.reports import judged, printing, words
 from core.reports.document import (
     Chart,
@@ -23,12 +24,15 @@ from core.reports.document import (
     Text,
     Tone,
     count,
+    exact,
     figure,
     percent,
+    plain,
+    text,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from core.indicators import Indicator
     from core.plant import Site, Unit
@@ -72,11 +76,6 @@ class UnitFigure:
     def places(self) -> int:
         """Return the places of its intensity."""
         return printing.places_of(self.indicator.unit)
-
-
-def text(name: Mapping[str, str]) -> Text:
-    """Return a name of the data files in both languages."""
-    return Text(name["zh"], name["en"])
 
 
 def section(of: UnitFigure) -> Section:
@@ -263,17 +262,11 @@ def charts(of: UnitFigure, item: Item) -> list[Block]:
     row = judged.leading(item)
     if row is not None and judged.is_plain_ratio(of.indicator):
         found.append(_excesses(of, row, labels))
-    values = tuple(_hundred(part["completeness"]) for part in of.parts)
+    values = tuple(exact(Fraction(repr(part["completeness"])) * 100) for part in of.parts)
     coverage = Series("completeness", Text("完整率", "completeness"), values, Style.COLUMN)
     title = Text("每日数据完整率", "Completeness by day")
     found.append(Chart("quality", title, "%", 1, labels, (coverage,), from_zero=True))
     return found
-
-
-def _hundred(share: float) -> str:
-    found = figure(Fraction(repr(share)) * 100)
-    assert found is not None, "a known value has a figure"  # noqa: S101 - a belief
-    return found.value
 
 
 def day(part: Item) -> Day:
@@ -320,7 +313,7 @@ def limit_line(of: UnitFigure, row: Item, parts: Sequence[Item]) -> Series:
     force = words.force(row["force"], row["level"], lapsed=row["lapsed"])
     bound = bound_text(of, row)
     name = Text(f"{force.zh} {bound}", f"{force.en} {bound}")
-    tone = Tone.OVER if row["force"] == judged.MANDATORY else Tone.CALM
+    tone = Tone.OVER if row["force"] == Force.MANDATORY else Tone.CALM
     return Series(row["limit"], name, tuple(values), Style.LIMIT, tone)
 
 
@@ -329,8 +322,7 @@ def excess_values(of: UnitFigure, row: Item, parts: Sequence[Item]) -> tuple[str
     values = []
     for part in parts:
         own = judged.of_limit(part, row["limit"])
-        found = None if own is None else figure(judged.excess(of.indicator, part, own))
-        values.append(None if found is None else found.value)
+        values.append(None if own is None else plain(judged.excess(of.indicator, part, own)))
     return tuple(values)
 
 

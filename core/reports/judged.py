@@ -10,25 +10,23 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 from core import decimals
+from core.limits import Force
+from core.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from core.indicators import Indicator
 
 Item = dict[str, Any]
-NOT_APPLICABLE: Final = "not_applicable"
-EXCEEDS: Final = "exceeds"
-MANDATORY: Final = "mandatory"
-TARGET: Final = "target"
-_RANK: Final = {MANDATORY: 0, TARGET: 1, "reference": 2}
+_RANK: Final = {Force.MANDATORY: 0, Force.TARGET: 1, Force.REFERENCE: 2}
 
 
 def applying(item: Mapping[str, Any] | None) -> list[Item]:
     """Return the verdicts of limits that apply, what binds first, lapsed ones last."""
     if item is None:
         return []
-    found = [row for row in item["verdicts"] if row["verdict"] != NOT_APPLICABLE]
+    found = [row for row in item["verdicts"] if row["verdict"] != Verdict.NOT_APPLICABLE]
     return sorted(found, key=_by_force)
 
 
@@ -46,7 +44,7 @@ def leading(item: Mapping[str, Any] | None) -> Item | None:
 
 def is_over(row: Mapping[str, Any]) -> bool:
     """Tell whether it exceeds what binds: the law, or a target even past its due date."""
-    return row["verdict"] == EXCEEDS and row["force"] in {MANDATORY, TARGET}
+    return row["verdict"] == Verdict.EXCEEDS and row["force"] in {Force.MANDATORY, Force.TARGET}
 
 
 def is_breach(item: Mapping[str, Any] | None) -> bool:
@@ -107,10 +105,3 @@ def excess(
 def of_limit(item: Mapping[str, Any], limit: str) -> Item | None:
     """Return an item's verdict on one limit where that applies."""
     return next((row for row in applying(item) if row["limit"] == limit), None)
-
-
-def worst_first(
-    rows: Sequence[tuple[Mapping[str, Any] | None, Any]],
-) -> list[tuple[Mapping[str, Any] | None, Any]]:
-    """Return items with what belongs to them, breaches first, in their order otherwise."""
-    return sorted(rows, key=lambda pair: not is_breach(pair[0]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from core.intensity import PER_CENT
 from core.qualityrules import INDEX_NAMES, Index
 from core.reports.document import (
     Chart,
@@ -25,7 +26,9 @@ from core.reports.document import (
     count,
     figure,
     percent,
+    plain,
     same,
+    text,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +38,6 @@ if TYPE_CHECKING:
     from core.reports.document import Block, Value
 
 MOST_FINDINGS: Final = 500  # of one site in print; the rest are counted
-PER_CENT: Final = 100
 _MARKS: Final[Mapping[str, Text]] = {
     "verified": Text("原文", "read in the source"),
     "third_party": Text("转录", "read in a transcription"),
@@ -102,7 +104,7 @@ def _overview(scores: Sequence[Score], about: About) -> Section:
     columns = (
         Column("site", Text("用能单位", "Site"), width=1.8),
         Column("score", Text("综合指数", "Score"), numeric=True),
-        *(Column(index.value, _text(INDEX_NAMES[index]), numeric=True) for index in Index),
+        *(Column(index.value, text(INDEX_NAMES[index]), numeric=True) for index in Index),
         Column("findings", Text("问题数", "Findings"), numeric=True, width=0.7),
     )
     rows = tuple(
@@ -115,7 +117,7 @@ def _overview(scores: Sequence[Score], about: About) -> Section:
         for one in scores
     )
     labels = tuple(about.name(one.seen.site) for one in scores)
-    values = tuple(_value(figure(one.value)) for one in scores)
+    values = tuple(plain(one.value) for one in scores)
     title = Text("综合指数", "Score")
     blocks: tuple[Block, ...] = (Table("scores", Text("得分", "Scores"), columns, rows),)
     if scores:
@@ -127,10 +129,6 @@ def _overview(scores: Sequence[Score], about: About) -> Section:
 def _hundredths(score: Score, index: Index) -> Value:
     share = score.indices[index]
     return None if share is None else figure(share * PER_CENT, 1)
-
-
-def _value(shown: object) -> str | None:
-    return getattr(shown, "value", None)
 
 
 def _site(score: Score, about: About) -> Section:
@@ -157,7 +155,7 @@ def _rules(score: Score) -> Table:
     )
     rows = tuple(
         (
-            _text(one.rule.name),
+            text(one.rule.name),
             _state(one),
             percent(one.share, 2),
             count(len(one.findings)),
@@ -179,7 +177,7 @@ def _sources(score: Score) -> Section:
     )
     rows = tuple(
         (
-            _text(one.rule.name),
+            text(one.rule.name),
             one.rule.paragraph,
             one.rule.source,
             one.rule.quote,
@@ -211,15 +209,11 @@ def _findings(score: Score) -> Table:
     )
     rows = tuple(
         (
-            _text(names[one.rule].name),
+            text(names[one.rule].name),
             names[one.rule].paragraph,
             one.subject,
-            _text(one.text),
+            text(one.text),
         )
         for one in score.findings[:MOST_FINDINGS]
     )
     return Table("findings", Text("问题清单", "Findings"), columns, rows)
-
-
-def _text(words: Mapping[str, str]) -> Text:
-    return Text(words["zh"], words["en"])

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from core.limits import Force
 from core.reports import compliance, figuresection, judged, words
 from core.reports.document import (
     Chart,
@@ -26,10 +27,12 @@ from core.reports.document import (
     Text,
     Tone,
     check,
+    exact,
     figure,
     percent,
 )
 from core.reports.figuresection import ENERGY_PLACES, OUTPUT_PLACES, UnitFigure
+from core.verdicts import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -156,12 +159,14 @@ def change(item: Item | None, before: Item | None) -> Fraction | None:
 def _months_mark(months: Sequence[Item]) -> Mark:
     """Return how many months stand well: what the law judges of a quarter."""
     rows = [judged.leading(month) for month in months]
-    over = [row for row in rows if row is not None and row["verdict"] == judged.EXCEEDS]
+    over = [row for row in rows if row is not None and row["verdict"] == Verdict.EXCEEDS]
     doubt = [
-        row for row in rows if row is not None and row["verdict"] in {"indeterminate", "incomplete"}
+        row
+        for row in rows
+        if row is not None and row["verdict"] in {Verdict.INDETERMINATE, Verdict.INCOMPLETE}
     ]
     if over:
-        loud = max(over, key=lambda row: row["force"] == judged.MANDATORY)
+        loud = max(over, key=lambda row: row["force"] == Force.MANDATORY)
         tone = words.verdict("exceeds", loud["force"]).tone
         return Mark("exceeds", Text(f"超限 {len(over)} 个月", _months(len(over), "exceed")), tone)
     if doubt or not rows or None in rows:
@@ -183,10 +188,7 @@ def _changes(quarters: Sequence[Quarter]) -> Chart | None:
         return None
     found.sort(key=lambda pair: (-pair[0], pair[1].figure.key))
     shown = found[: compliance.MOST_BARS]
-    values = []
-    for away, _ in shown:
-        told = figure(away * 100)
-        values.append(None if told is None else told.value)
+    values = tuple(exact(away * 100) for away, _ in shown)
     several = len({one.figure.site.id for one in quarters}) > 1
     return Chart(
         "changes",
@@ -194,7 +196,7 @@ def _changes(quarters: Sequence[Quarter]) -> Chart | None:
         "%",
         1,
         tuple(compliance.bar_name(one.figure, several=several) for _, one in shown),
-        (Series("change", Text("环比", "change"), tuple(values), Style.COLUMN, Tone.WARN),),
+        (Series("change", Text("环比", "change"), values, Style.COLUMN, Tone.WARN),),
         horizontal=True,
         from_zero=True,
     )

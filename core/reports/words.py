@@ -67,10 +67,6 @@ ALERT_STATES: Final[Mapping[str, Text]] = {
     "clearing": Text("恢复中", "clearing"),
     "resolved": Text("已恢复", "resolved"),
 }
-STAGES: Final[Mapping[str, Text]] = {
-    "early_warning": Text("预警", "early warning"),
-    "finding": Text("结论", "finding"),
-}
 PRIORITIES: Final[Mapping[int, str]] = {4: "P1", 3: "P1", 2: "P2", 1: "P3", 0: "—"}
 NONE: Final = Text("无", "none")
 

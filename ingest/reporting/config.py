@@ -6,7 +6,6 @@ message of ours; what a platform answers may send us to hosts that a person wrot
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from core import nationalreport, tomlfile
 from core.errors import Misconfigured, Problem
+from ingest import outgoing
 from store import settings
 
 if TYPE_CHECKING:
@@ -32,25 +32,12 @@ _HOST: Final = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
 
 def check_address(value: object) -> str:
     """Return an address that may be posted to; raises ValueError with one sentence."""
-    text = value if isinstance(value, str) else ""
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.fragment or parts.query:
+    text = outgoing.check_address(value, "key_file")
+    if urlsplit(text).query:
         raise ValueError("write https://host/path")
-    if parts.username or parts.password:
-        raise ValueError("leave the account out of the address: key_file tells who sends")
     if len(text) > MOST_URL_CHARS:
         raise ValueError(f"is longer than {MOST_URL_CHARS} characters")
-    _ = parts.port  # raises ValueError where it is none
-    if parts.scheme == "http" and not _is_here(parts.hostname):
-        raise ValueError("use https: plain http is for this machine only")
     return text
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class Platform(BaseModel):

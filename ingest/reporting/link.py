@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
-import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from core.errors import Misconfigured, Problem
 from core.reportsession import line
+from ingest import outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,23 +37,10 @@ def client(platform: Platform) -> httpx.AsyncClient:
 
     Raises Misconfigured where its certificates cannot be read.
     """
-    try:
-        trust = ssl.create_default_context(cafile=platform.ca_file)
-        if platform.certificate_file is not None:
-            trust.load_cert_chain(platform.certificate_file, platform.certificate_key_file)
-    except (OSError, ssl.SSLError) as error:
-        where = str(platform.ca_file or platform.certificate_file)
-        message = f"holds no certificate that can be used ({error}): write PEM"
-        raise Misconfigured([Problem(where, message)]) from error
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    return httpx.AsyncClient(
-        follow_redirects=False,
-        timeout=_TIMEOUT,
-        trust_env=False,
-        verify=trust,
-        limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
-        headers={"User-Agent": "danhao"},
+    trust = outgoing.trusted(
+        platform.ca_file, platform.certificate_file, platform.certificate_key_file
     )
+    return outgoing.client(trust, _TIMEOUT, most_connections=1)
 
 
 async def post(link: httpx.AsyncClient, url: str, message: Mapping[str, Any]) -> Exchange:
@@ -83,10 +68,4 @@ async def _exchange(
 ) -> tuple[int, bytes]:
     content = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
     headers = {"Content-Type": "application/json; charset=utf-8"}
-    async with link.stream("POST", url, content=content, headers=headers) as answer:
-        found = b""
-        async for part in answer.aiter_bytes():
-            found += part
-            if len(found) > MOST_ANSWER_BYTES:
-                break
-        return answer.status_code, found
+    return await outgoing.exchange(link, url, content, headers, MOST_ANSWER_BYTES)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from core import reportplan, reportsession
+from core import reportplan, reportsession, sending
 from core.errors import Misconfigured
 from core.reportsession import Answer, Event, Outcome, State
 from ingest.reporting import link as links
@@ -255,7 +255,7 @@ class Sender:
         elif event is not Event.REFUSED or operation != "data":
             failures += 1
             least, most = _WAITS.get(event, _WAITS[Event.OUT])
-            wait_s = reportsession.back_off_s(failures, least, most)
+            wait_s = sending.back_off_s(failures, least, most)
         return replace(
             session,
             state=state,
@@ -295,7 +295,7 @@ def _refused_for(message: _Message) -> timedelta:
     """Return how long refused figures wait: not at all after a batch, for each is tried alone."""
     if len(message.figures) != 1:
         return timedelta()
-    seconds = reportsession.back_off_s(
+    seconds = sending.back_off_s(
         message.figures[0].refusals + 1,
         reportsession.LEAST_REFUSED_S,
         reportsession.MOST_REFUSED_S,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 from psycopg_pool import PoolTimeout
 
-from core.errors import Misconfigured, Retryable
+from core.errors import Misconfigured, Retryable, first_line
 from ingest.reporting import link as links
 from ingest.reporting.maker import Maker, Reach
 from ingest.reporting.sender import Sender
@@ -89,7 +89,7 @@ async def _make(pool: Pool, owner: _Enterprise, clock: Callable[[], datetime]) -
         try:
             await make(pool, owner, clock())
         except OUT as error:
-            log.warning("the look at the ledger is made again: %s", _first_line(error))
+            log.warning("the look at the ledger is made again: %s", first_line(error))
         await asyncio.sleep(LOOK_S)
 
 
@@ -101,7 +101,7 @@ async def make(pool: Pool, owner: _Enterprise, now: datetime) -> None:
         try:
             owner.report = await owner.maker.report()
         except Misconfigured as error:
-            log.error("the report as it was stays in use: %s", _first_line(error))  # noqa: TRY400 - a person's mistake has no trace
+            log.error("the report as it was stays in use: %s", first_line(error))  # noqa: TRY400 - a person's mistake has no trace
         for sender in owner.senders:
             sender.report = owner.report
     await owner.maker.look(owner.report, now, reach)
@@ -118,7 +118,7 @@ async def _send(url: str, platform: Platform, sender: Sender) -> None:
         try:
             await _hold_and_send(url, platform, sender)
         except OUT as error:
-            log.warning("%s: the sender begins anew: %s", platform.name, _first_line(error))
+            log.warning("%s: the sender begins anew: %s", platform.name, first_line(error))
         await asyncio.sleep(HELD_S)
 
 
@@ -134,7 +134,3 @@ async def _hold_and_send(url: str, platform: Platform, sender: Sender) -> None:
             await reportqueue.still_held(holding)
             went = await sender.step(link)
             await asyncio.sleep(0 if went else PAUSE_S)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

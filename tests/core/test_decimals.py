@@ -122,6 +122,12 @@ def test_a_level_is_one_rounding_of_the_exact_value_modulo_two_to_the_64(
     ] * len(rows)
 
 
+def test_what_is_unknown_is_printed_as_nothing_and_zero_as_zero() -> None:
+    assert decimals.show_known(None) is None
+    assert decimals.show_known(Fraction(0)) == "0"
+    assert decimals.show_known(Fraction(1, 3)) == "0.333333"
+
+
 def test_levels_whose_multiplier_is_beyond_int64_are_computed_all_the_same() -> None:
     zero, one = np.zeros(1, np.int64), np.ones(1, np.int64)
     assert exactmath.levels(zero, zero, one, zero, 10**30, 1).tolist() == [0]

@@ -7,7 +7,6 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -143,18 +142,6 @@ def test_what_nobody_declared_is_named() -> None:
     limit = replace(PLAIN, correction=(moved,))
     course = ((0, DAY_US), Coming(Fraction(1)))
     assert headroom.allowed(limit, NOWHERE, Scale(), [], course).missing == ("clinker_share",)
-
-
-@pytest.mark.parametrize(
-    ("cmp", "kept"),
-    [("<=", (True, True, False)), ("<", (True, False, False)), (">=", (False, True, True)),
-     (">", (False, False, True))],
-)  # fmt: skip
-def test_equality_fails_at_a_strict_limit(cmp: str, kept: tuple[bool, ...]) -> None:
-    found = tuple(
-        headroom.keeps(Fraction(used), Comparison(cmp), Fraction(10)) for used in (9, 10, 11)
-    )
-    assert found == kept
 
 
 def test_a_chance_is_reached_between_the_instants_at_which_it_was_asked() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from core import indicators, limits
 from core.clock import to_us
 from core.errors import Misconfigured, Rejected
+from core.limits import Comparison
 
 ROW = """
 [limit."x"]
@@ -27,6 +29,16 @@ valid_from = 2017-01-01
 source = "seeds/000.txt"
 clause = "1"
 """
+
+
+@pytest.mark.parametrize(
+    ("cmp", "kept"),
+    [("<=", (True, True, False)), ("<", (True, False, False)), (">=", (False, True, True)),
+     (">", (False, False, True))],
+)  # fmt: skip
+def test_equality_fails_at_a_strict_limit(cmp: str, kept: tuple[bool, ...]) -> None:
+    found = tuple(Comparison(cmp).keeps(Fraction(used), Fraction(10)) for used in (9, 10, 11))
+    assert found == kept
 
 
 def test_the_seed_targets_and_the_national_levels_are_there() -> None:

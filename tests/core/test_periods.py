@@ -104,6 +104,16 @@ def test_a_day_where_the_clock_changes_has_23_or_25_hours(
     assert len(periods.periods_between(Period.SLOT, low, high, AMSTERDAM)) == hours * 4
 
 
+@given(INSTANTS, ZONES)
+def test_an_instant_lies_in_its_day_which_begins_at_midnight(instant: int, zone: str) -> None:
+    day = periods.day_of(instant, zone)
+    start, end = periods.period_at(Period.DAY, instant, zone)
+    assert (periods.midnight(day, zone), periods.midnight(day + timedelta(days=1), zone)) == (
+        start,
+        end,
+    )
+
+
 def test_a_plant_day_begins_at_its_own_midnight() -> None:
     assert bounds(Period.DAY, SHANGHAI, 2026, 10, 1, 0) == (
         "2026-10-01T00:00:00+08:00",

@@ -91,13 +91,5 @@ def test_no_bytes_of_chance_are_an_acceptance(found: bytes, status: int) -> None
     assert len(answer.sentence) <= reportsession.MOST_TEXT_CHARS
 
 
-@given(st.integers(0, 10**6), st.floats(1, 100), st.floats(100, 10_000))
-def test_waiting_grows_and_is_bounded(failures: int, least: float, most: float) -> None:
-    now = reportsession.back_off_s(failures, least, most)
-    assert least <= now <= most
-    assert now <= reportsession.back_off_s(failures + 1, least, most)
-    assert reportsession.back_off_s(10**6, least, most) == most
-
-
 def test_the_table_in_the_document_is_this_one() -> None:
     assert reportsession.diagram() in DOCUMENT.read_text("utf-8")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core import flags, names, quality, units
 from core.clock import utc_now
-from core.errors import DanhaoError, Misconfigured, Problem, Rejected, Retryable
+from core.errors import DanhaoError, Misconfigured, Problem, Rejected, Retryable, first_line
 from core.flags import Flag
 
 
@@ -105,3 +105,18 @@ def test_the_one_reader_of_the_clock_gives_utc() -> None:
     offset = utc_now().utcoffset()
     assert offset is not None
     assert offset.total_seconds() == 0
+
+
+@pytest.mark.parametrize("outer", ["cn", "cn-qh", "cn-qh-xn"])
+def test_a_jurisdiction_lies_in_itself_and_in_those_above_it(outer: str) -> None:
+    assert names.is_within("cn-qh-xn", outer)
+
+
+@pytest.mark.parametrize("outer", ["cn-q", "cn-qhx", "cn-qh-xn-1", "qh", ""])
+def test_it_lies_in_none_below_it_or_that_only_looks_alike(outer: str) -> None:
+    assert not names.is_within("cn-qh-xn", outer)
+
+
+def test_an_error_says_its_first_line_or_else_its_kind() -> None:
+    assert first_line(ValueError("what\nwhere")) == "what"
+    assert first_line(ValueError()) == "ValueError"

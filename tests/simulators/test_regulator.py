@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from core.errors import Misconfigured
-from simulators import regulator
+from simulators import httpserver, regulator
 from tests.simulators.inbox import running
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def test_only_a_fresh_signature_of_these_bytes_is_taken(
 
 
 def test_bodies_are_bounded_before_they_are_read(server: regulator.Server) -> None:
-    head = f"POST /alerts HTTP/1.1\r\nContent-Length: {regulator.MOST_BODY_BYTES + 1}\r\n\r\n"
+    head = f"POST /alerts HTTP/1.1\r\nContent-Length: {httpserver.MOST_BODY_BYTES + 1}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", server.server_port), 5) as link:
         link.sendall(head.encode())
         assert link.recv(100).split()[1] == b"413"
@@ -122,7 +122,7 @@ def test_a_full_inbox_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(regulator, "MOST_KEPT", 1)
     with closing(regulator.Inbox(tmp_path / "inbox.sqlite")) as inbox:
         inbox.take("a", "", b"{}", NOW)
-        with pytest.raises(regulator.RefusedError, match="full"):
+        with pytest.raises(httpserver.RefusedError, match="full"):
             inbox.take("b", "", b"{}", NOW)
         assert inbox.take("a", "", b"{}", NOW) == "inbox-000001"
 

@@ -11,11 +11,12 @@ import pytest
 
 from core import plant
 from core.errors import Misconfigured
+from core.facts import DAY_US
 from core.meterchecks import findings, judging, network, words
 from core.meterchecks.bounds import DayFigure
 from core.meterchecks.findings import Finding, Kind, Witness
 from core.meterchecks.frozen import Stretch
-from core.meterchecks.judging import DAY_US, Seen
+from core.meterchecks.judging import Seen
 from core.meterchecks.network import Node
 from deploy.benches import metertraces
 

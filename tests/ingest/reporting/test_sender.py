@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import ssl
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -22,32 +23,78 @@ from tests.edge.certificates import Authority
 from tests.ingest.reporting.world import DAY, Desk, arrived, item, platform, settings
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from core.reportplan import Report
+    from ingest.reporting.config import Platform
+    from ingest.reporting.sender import Sender
+    from simulators.platform import Server
     from store.connection import Pool
+    from store.reportqueue import Progress
+
+
+@dataclass(frozen=True)
+class At:
+    """A desk and the one platform that it reports to."""
+
+    server: Server
+    desk: Desk
+    report: Report
+    table: Platform
+
+    def sender(self) -> Sender:
+        """Return a sender as a program that begins has it."""
+        return self.desk.sender(self.table, self.report)
+
+    async def look(self) -> int:
+        return await self.desk.look(self.report)
+
+    async def send(self, sender: Sender, steps: int) -> None:
+        await self.desk.send(self.table, sender, steps)
+
+    async def drain(self, sender: Sender) -> None:
+        await self.desk.drain(self.table, sender)
+
+    async def found(self) -> Progress:
+        return (await self.desk.progress())[self.table.name]
+
+
+@asynccontextmanager
+async def begun(
+    pool: Pool,
+    folder: Path,
+    *,
+    slots: int = 0,
+    faults: Faults | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[At]:
+    """Yield a declared plant with so many slots to tell, and a platform that listens."""
+    with platform(folder, "province", faults, tls) as server:
+        desk = Desk(pool, folder)
+        at = At(server, desk, await desk.declare(), settings(folder, "province", server.url))
+        if slots:
+            await desk.book_slots(slots)
+            await at.look()
+        yield at
 
 
 async def test_a_sender_registers_takes_tables_declares_meters_and_sends(
     pool: Pool, tmp_path: Path
 ) -> None:
-    with platform(tmp_path, "province") as server:
-        desk = Desk(pool, tmp_path)
-        report = await desk.declare()
-        table = settings(tmp_path, "province", server.url)
-        await desk.book_slots(4)
-        await desk.look(report)
-        sender = desk.sender(table, report)
-        await desk.send(table, sender, 4)
-        assert dict(server.counts) == {"register": 1, "tables": 1, "meters": 1, "data": 1}
-        assert arrived(server) == await desk.told()
-        row = server.ledger.rows()[0]
+    async with begun(pool, tmp_path, slots=4) as at:
+        sender = at.sender()
+        await at.send(sender, 4)
+        assert dict(at.server.counts) == {"register": 1, "tables": 1, "meters": 1, "data": 1}
+        assert arrived(at.server) == await at.desk.told()
+        row = at.server.ledger.rows()[0]
         assert (row["enterprise"], row["period"], row["label"], row["times"]) == (
             ENTERPRISE,
             "0",
             "2026-11-20 00:00:00",
             1,
         )
-        (meter,) = server.ledger.meters()
+        (meter,) = at.server.ledger.meters()
     assert meter == {
         "name": "总进线",
         "model": "ADW300",
@@ -55,7 +102,7 @@ async def test_a_sender_registers_takes_tables_declares_meters_and_sends(
         "accuracy": "0.35",
         "verified_until": "2027-06-30",
     }
-    found = (await desk.progress())["province"]
+    found = await at.found()
     assert (found.session.state, found.accepted, found.waiting) == (State.READY, 4, 0)
     assert sender.accepted == 4
 
@@ -89,202 +136,159 @@ async def test_after_any_fault_at_any_step_everything_arrives(
     fault: str, pool: Pool, tmp_path: Path
 ) -> None:
     """The fault hits register, tables, meters and data in turn."""
-    with platform(tmp_path, "province") as server:
-        desk = Desk(pool, tmp_path)
-        report = await desk.declare()
-        await desk.book_slots(3)
-        await desk.look(report)
-        table = settings(tmp_path, "province", server.url)
+    async with begun(pool, tmp_path, slots=3) as at:
         for position in range(4):
-            sender = desk.sender(table, report)
-            server.faults.plan = [""] * position + [fault]
-            await desk.book("ac-import", DAY, (20 + position) * E6)
-            assert await desk.look(report) == 1
-            await desk.drain(table, sender)
-            assert server.faults.told[fault] == position + 1
-            assert arrived(server) == await desk.told()
-        assert (await desk.progress())["province"].expired == 0
+            sender = at.sender()
+            at.server.faults.plan = [""] * position + [fault]
+            await at.desk.book("ac-import", DAY, (20 + position) * E6)
+            assert await at.look() == 1
+            await at.drain(sender)
+            assert at.server.faults.told[fault] == position + 1
+            assert arrived(at.server) == await at.desk.told()
+        assert (await at.found()).expired == 0
 
 
 async def test_what_was_kept_without_an_answer_is_sent_again_and_is_one(
     pool: Pool, tmp_path: Path
 ) -> None:
-    with platform(tmp_path, "province", Faults(plan=["", "", "", "deaf"])) as server:
-        desk = Desk(pool, tmp_path)
-        report = await desk.declare()
-        await desk.book_slots(2)
-        await desk.look(report)
-        table = settings(tmp_path, "province", server.url)
-        sender = desk.sender(table, report)
-        await desk.send(table, sender, 4)
-        assert len(server.ledger.rows()) == 2
-        assert (await desk.progress())["province"].accepted == 0
-        await desk.drain(table, sender)
-        assert [row["times"] for row in server.ledger.rows()] == [2, 2]
-    assert (await desk.progress())["province"].accepted == 2
+    async with begun(pool, tmp_path, slots=2, faults=Faults(plan=["", "", "", "deaf"])) as at:
+        sender = at.sender()
+        await at.send(sender, 4)
+        assert len(at.server.ledger.rows()) == 2
+        assert (await at.found()).accepted == 0
+        await at.drain(sender)
+        assert [row["times"] for row in at.server.ledger.rows()] == [2, 2]
+    assert (await at.found()).accepted == 2
 
 
 async def test_a_bad_figure_is_found_alone_and_holds_up_no_other(
     pool: Pool, tmp_path: Path
 ) -> None:
-    desk = Desk(pool, tmp_path)
-    report = await desk.declare()
-    await desk.book_slots(3)
-    await desk.book("gas", DAY, 5 * E6)
-    day = DAY - 96 * SLOT_US
-    await desk.book_all_day("gas", day, 5 * E6)
-    await desk.look(report)
-    refused = Faults(refused_items=frozenset({item(report, "gas").code}))
-    with platform(tmp_path, "province", refused) as server:
-        table = settings(tmp_path, "province", server.url)
-        sender = desk.sender(table, report)
-        await desk.send(table, sender, 10)
-        found = (await desk.progress())["province"]
+    async with begun(pool, tmp_path, slots=3) as at:
+        await at.desk.book("gas", DAY, 5 * E6)
+        day = DAY - 96 * SLOT_US
+        await at.desk.book_all_day("gas", day, 5 * E6)
+        await at.look()
+        at.server.faults.refused_items = frozenset({item(at.report, "gas").code})
+        sender = at.sender()
+        await at.send(sender, 10)
+        found = await at.found()
         assert (found.accepted, found.waiting, found.refused) == (3, 1, 1)
         # It is tried again ever more rarely, and goes once somebody has mended the platform.
-        tried = server.counts["data"]
-        await desk.send(table, sender, 30)
-        assert server.counts["data"] == tried
-        server.faults.refused_items = frozenset()
-        desk.clock.move(7_200)
-        await desk.drain(table, sender)
-        assert arrived(server) == await desk.told()
+        tried = at.server.counts["data"]
+        await at.send(sender, 30)
+        assert at.server.counts["data"] == tried
+        at.server.faults.refused_items = frozenset()
+        at.desk.clock.move(7_200)
+        await at.drain(sender)
+        assert arrived(at.server) == await at.desk.told()
 
 
 async def test_a_newer_figure_goes_in_place_of_one_that_waits(pool: Pool, tmp_path: Path) -> None:
-    with platform(tmp_path, "province", Faults(plan=["out"] * 3)) as server:
-        desk = Desk(pool, tmp_path)
-        report = await desk.declare()
-        await desk.book_slots(2)
-        await desk.look(report)
-        table = settings(tmp_path, "province", server.url)
-        sender = desk.sender(table, report)
-        await desk.send(table, sender, 2)
-        await desk.book("ac-import", DAY, 99 * E6)
-        await desk.look(report)
-        await desk.drain(table, sender)
-        assert arrived(server) == await desk.told()
-        assert {row["times"] for row in server.ledger.rows()} == {1}
-    states = await desk.rows("select state, count(*) from report_delivery group by 1 order by 1")
+    async with begun(pool, tmp_path, slots=2, faults=Faults(plan=["out"] * 3)) as at:
+        sender = at.sender()
+        await at.send(sender, 2)
+        await at.desk.book("ac-import", DAY, 99 * E6)
+        await at.look()
+        await at.drain(sender)
+        assert arrived(at.server) == await at.desk.told()
+        assert {row["times"] for row in at.server.ledger.rows()} == {1}
+    states = await at.desk.rows("select state, count(*) from report_delivery group by 1 order by 1")
     assert states == [("accepted", 2), ("superseded", 1)]
 
 
 async def test_a_restarted_sender_registers_anew_and_repeats_nothing(
     pool: Pool, tmp_path: Path
 ) -> None:
-    with platform(tmp_path, "province") as server:
-        desk = Desk(pool, tmp_path)
-        report = await desk.declare()
-        await desk.book_slots(2)
-        await desk.look(report)
-        table = settings(tmp_path, "province", server.url)
-        await desk.send(table, desk.sender(table, report), 4)
-        await desk.book_slots(4)
-        await desk.look(report)
-        await desk.send(table, desk.sender(table, report), 4)
-        assert server.counts["register"] == 2
-        assert {row["times"] for row in server.ledger.rows()} == {1}
-        assert arrived(server) == await desk.told()
+    async with begun(pool, tmp_path, slots=2) as at:
+        await at.send(at.sender(), 4)
+        await at.desk.book_slots(4)
+        await at.look()
+        await at.send(at.sender(), 4)
+        assert at.server.counts["register"] == 2
+        assert {row["times"] for row in at.server.ledger.rows()} == {1}
+        assert arrived(at.server) == await at.desk.told()
 
 
 async def test_new_tables_and_changed_meters_are_taken_in(pool: Pool, tmp_path: Path) -> None:
-    with platform(tmp_path, "province") as server:
-        desk = Desk(pool, tmp_path)
-        report = await desk.declare()
-        await desk.book_slots(1)
-        await desk.look(report)
-        table = settings(tmp_path, "province", server.url)
-        sender = desk.sender(table, report)
-        await desk.drain(table, sender)
-        server.version = "2"
-        server.names.energies.remove("33")
-        desk.clock.move(BEAT_S)
-        await desk.send(table, sender, 3)
-        assert (server.counts["beat"], server.counts["tables"]) == (1, 2)
+    async with begun(pool, tmp_path, slots=1) as at:
+        sender = at.sender()
+        await at.drain(sender)
+        at.server.version = "2"
+        at.server.names.energies.remove("33")
+        at.desk.clock.move(BEAT_S)
+        await at.send(sender, 3)
+        assert (at.server.counts["beat"], at.server.counts["tables"]) == (1, 2)
         assert sender.unknown_codes == ("33",)
-        assert (await desk.progress())["province"].session.tables_version == "2"
-        declared = server.counts["meters"]
+        assert (await at.found()).session.tables_version == "2"
+        declared = at.server.counts["meters"]
         file = tmp_path / "national.toml"
         text = file.read_text(encoding="utf-8").replace("2026-0001", "2026-0002")
         file.write_text(text, encoding="utf-8")
-        sender.report = await desk.maker.report()
-        await desk.send(table, sender, 1)
-        assert server.counts["meters"] == declared + 1
-        assert [meter["serial"] for meter in server.ledger.meters()] == ["2026-0002"]
+        sender.report = await at.desk.maker.report()
+        await at.send(sender, 1)
+        assert at.server.counts["meters"] == declared + 1
+        assert [meter["serial"] for meter in at.server.ledger.meters()] == ["2026-0002"]
 
 
 async def test_a_wrong_key_is_tried_ever_more_rarely_until_it_is_mended(
     pool: Pool, tmp_path: Path
 ) -> None:
-    with platform(tmp_path, "province") as server:
-        desk = Desk(pool, tmp_path)
-        report = await desk.declare()
-        await desk.book_slots(1)
-        await desk.look(report)
-        table = settings(tmp_path, "province", server.url)
+    async with begun(pool, tmp_path, slots=1) as at:
         (tmp_path / "key").write_text("another key of the tests")
-        sender = desk.sender(table, report)
-        await desk.send(table, sender, 120)
-        assert server.counts["register"] == 2  # at once, and a minute later
+        sender = at.sender()
+        await at.send(sender, 120)
+        assert at.server.counts["register"] == 2  # at once, and a minute later
         (tmp_path / "key").write_text("x")
-        desk.clock.move(3_600)
-        await desk.send(table, sender, 1)
-        assert server.counts["register"] == 2
-        found = (await desk.progress())["province"]
+        at.desk.clock.move(3_600)
+        await at.send(sender, 1)
+        assert at.server.counts["register"] == 2
+        found = await at.found()
         assert "holds no key of" in found.session.detail
         (tmp_path / "key").write_text("a key of the tests, long enough")
-        await desk.drain(table, sender)
-        details = await desk.rows("select detail from report_upload union all select detail"
+        await at.drain(sender)
+        details = await at.desk.rows("select detail from report_upload union all select detail"
                                   " from report_session")  # fmt: skip
         assert not any("another key" in detail for (detail,) in details)
-        assert arrived(server) == await desk.told()
+        assert arrived(at.server) == await at.desk.told()
 
 
 async def test_a_service_at_another_host_is_not_gone_to(pool: Pool, tmp_path: Path) -> None:
-    with platform(tmp_path, "province") as server:
-        server.service_host = "169.254.169.254"
-        desk = Desk(pool, tmp_path)
-        report = await desk.declare()
-        table = settings(tmp_path, "province", server.url)
-        await desk.send(table, desk.sender(table, report), 3)
-        assert dict(server.counts) == {"register": 1}
-        found = (await desk.progress())["province"]
+    async with begun(pool, tmp_path) as at:
+        at.server.service_host = "169.254.169.254"
+        await at.send(at.sender(), 3)
+        assert dict(at.server.counts) == {"register": 1}
+        found = await at.found()
         assert "use https" in found.session.detail
         assert found.session.state is State.STRANGER
-        server.service_host = f"localhost:{server.server_port}"
-        desk.clock.move(3_600)
-        await desk.send(table, desk.sender(table, report), 1)
-        assert "add it to service_hosts" in (await desk.progress())["province"].session.detail
+        at.server.service_host = f"localhost:{at.server.server_port}"
+        at.desk.clock.move(3_600)
+        await at.send(at.sender(), 1)
+        assert "add it to service_hosts" in (await at.found()).session.detail
 
 
 async def test_a_platform_that_is_out_is_asked_ever_more_rarely(pool: Pool, tmp_path: Path) -> None:
-    with platform(tmp_path, "province", Faults(plan=["out"] * 1_000)) as server:
-        desk = Desk(pool, tmp_path)
-        report = await desk.declare()
-        table = settings(tmp_path, "province", server.url)
-        sender = desk.sender(table, report)
+    async with begun(pool, tmp_path, faults=Faults(plan=["out"] * 1_000)) as at:
+        sender = at.sender()
         waits = []
-        async with links.client(table) as link:
+        async with links.client(at.table) as link:
             for _ in range(12):
                 await sender.step(link)
-                session = (await desk.progress())["province"].session
-                waits.append((session.next_at - desk.clock.now).total_seconds())
-                desk.clock.now = session.next_at
+                session = (await at.found()).session
+                waits.append((session.next_at - at.desk.clock.now).total_seconds())
+                at.desk.clock.now = session.next_at
         assert waits == sorted(waits)
         assert (waits[0], waits[-1]) == (2.0, MOST_BACK_OFF_S)
-        assert server.counts["register"] == 12
+        assert at.server.counts["register"] == 12
 
 
 async def test_a_platform_that_registers_and_forgets_is_not_stormed(
     pool: Pool, tmp_path: Path
 ) -> None:
-    with platform(tmp_path, "province", Faults(plan=["", "forgotten"] * 60)) as server:
-        desk = Desk(pool, tmp_path)
-        report = await desk.declare()
-        table = settings(tmp_path, "province", server.url)
-        await desk.send(table, desk.sender(table, report), 120)
+    async with begun(pool, tmp_path, faults=Faults(plan=["", "forgotten"] * 60)) as at:
+        await at.send(at.sender(), 120)
         # After 2, 4, 8, 16 and 32 s, two minutes hold six registrations.
-        assert 3 < server.counts["register"] <= 7
+        assert 3 < at.server.counts["register"] <= 7
 
 
 async def test_one_program_at_a_time_has_a_platform(pool: Pool) -> None:
@@ -299,19 +303,14 @@ async def test_the_queue_of_a_platform_is_bounded_and_loses_nothing(
 ) -> None:
     monkeypatch.setattr(reportqueue, "MOST_WAITING", 5)
     monkeypatch.setattr(reportqueue, "MOST_DUE", 2)
-    with platform(tmp_path, "province", Faults(plan=["out"] * 2)) as server:
-        desk = Desk(pool, tmp_path)
-        report = await desk.declare()
-        await desk.book_slots(12)
-        await desk.look(report)
-        table = settings(tmp_path, "province", server.url)
-        sender = desk.sender(table, report)
-        await desk.send(table, sender, 1)
-        found = (await desk.progress())["province"]
+    async with begun(pool, tmp_path, slots=12, faults=Faults(plan=["out"] * 2)) as at:
+        sender = at.sender()
+        await at.send(sender, 1)
+        found = await at.found()
         assert (found.waiting, found.behind) == (5, 7)
-        await desk.drain(table, sender)
-        assert arrived(server) == await desk.told()
-        assert len(server.ledger.rows()) == 12
+        await at.drain(sender)
+        assert arrived(at.server) == await at.desk.told()
+        assert len(at.server.ledger.rows()) == 12
 
 
 async def test_what_nobody_took_for_half_a_year_is_given_up_and_told(
@@ -335,10 +334,7 @@ async def test_a_sender_that_dies_at_any_write_loses_nothing(
 ) -> None:
     """The database goes away before the write, at each step in turn; the next program goes on."""
     real = getattr(reportqueue, write)
-    with platform(tmp_path, "province") as server:
-        desk = Desk(pool, tmp_path)
-        report = await desk.declare()
-        table = settings(tmp_path, "province", server.url)
+    async with begun(pool, tmp_path) as at:
         deaths = 0
         for alive in range(5):
             left = alive
@@ -350,17 +346,17 @@ async def test_a_sender_that_dies_at_any_write_loses_nothing(
                     raise psycopg.OperationalError("the database is gone")
                 return await real(*given, **more)
 
-            await desk.book_slots(2, DAY + alive * 2 * SLOT_US)
-            await desk.look(report)
+            await at.desk.book_slots(2, DAY + alive * 2 * SLOT_US)
+            await at.look()
             monkeypatch.setattr(reportqueue, write, dies)
             with suppress(psycopg.OperationalError):
-                await desk.send(table, desk.sender(table, report), 4)
+                await at.send(at.sender(), 4)
             deaths += left < 0
             monkeypatch.setattr(reportqueue, write, real)
-        await desk.drain(table, desk.sender(table, report))
+        await at.drain(at.sender())
         assert deaths > 1
-        assert arrived(server) == await desk.told()
-        assert len(server.ledger.rows()) == 10
+        assert arrived(at.server) == await at.desk.told()
+        assert len(at.server.ledger.rows()) == 10
 
 
 async def test_both_sides_show_certificates_and_a_stranger_is_not_spoken_to(
@@ -371,20 +367,17 @@ async def test_both_sides_show_certificates_and_a_stranger_is_not_spoken_to(
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=ours.file)
     tls.verify_mode = ssl.CERT_REQUIRED
     tls.load_cert_chain(own.certificate, own.key)
-    with platform(tmp_path, "province", tls=tls) as server:
-        desk = Desk(pool, tmp_path)
-        report = await desk.declare()
-        await desk.book_slots(2)
-        await desk.look(report)
+    async with begun(pool, tmp_path, slots=2, tls=tls) as at:
         shown = {"certificate_file": client.certificate, "certificate_key_file": client.key}
         for more in ({"ca_file": strange.file, **shown}, {"ca_file": ours.file}):
-            table = settings(tmp_path, "province", server.url, **more)
-            await desk.send(table, desk.sender(table, report), 1)
-            assert server.counts.total() == 0
-            desk.clock.move(10)
-        table = settings(tmp_path, "province", server.url, ca_file=ours.file, **shown)
-        await desk.drain(table, desk.sender(table, report))
-        assert arrived(server) == await desk.told()
+            wrong = replace(at, table=settings(tmp_path, "province", at.server.url, **more))
+            await wrong.send(wrong.sender(), 1)
+            assert at.server.counts.total() == 0
+            at.desk.clock.move(10)
+        table = settings(tmp_path, "province", at.server.url, ca_file=ours.file, **shown)
+        right = replace(at, table=table)
+        await right.drain(right.sender())
+        assert arrived(at.server) == await at.desk.told()
 
 
 @pytest.mark.slow
