@@ -1,7 +1,7 @@
 """Watches the store for the live stream: one LISTEN connection, polling where it is silent.
 
-Polls at most once a second and only while somebody watches. What it publishes is the difference
-to what it published last, so a lost notification or an outage of the store loses nothing.
+Polls hardly more than once a second and only while somebody watches. What it publishes is the
+difference to what it published last: a lost notification or an outage of the store loses nothing.
 """
 
 import asyncio
@@ -21,11 +21,13 @@ from api.plants import Declared
 from core import periods
 from core.clock import from_us
 from core.periods import Period
-from store import alerts, results
+from store import alertlists, alerts, results
 from store import connection as connections
 from store.results import Result
 
-POLL_S: Final = 1.0
+# Less than the second between two announcements: else a poll that once began just before one
+# would begin just before every one, and tell what it announces a second late.
+POLL_S: Final = 0.8
 SILENT_POLL_S: Final = 3.0  # while notifications come they set the pace
 # A change number may be committed after a higher one: what the numbers missed is read again.
 REREAD_US: Final = 30_000_000
@@ -89,7 +91,7 @@ class Feed:
             except _OUT as error:
                 self._shared.metrics.add("danhao_live_failures_total")
                 log.warning("the live stream could not read the store: %s", error)
-            # At most one poll a second; a notification that came meanwhile is served then.
+            # At most one poll in POLL_S; a notification that came meanwhile is served then.
             await asyncio.sleep(max(0.0, started + POLL_S - self._shared.ticks()))
             notified = self._shared.ticks() - self._notified_at < SILENT_POLL_S
             if notified and not self._wake.is_set():
@@ -138,10 +140,10 @@ class Feed:
     ) -> dict[str, View]:
         """Return the alerts that differ from what was published, and remember them."""
         since = from_us(now_us - REREAD_US)
-        found, self._alert_change = await alerts.changed(connection, self._alert_change, since)
+        found, self._alert_change = await alertlists.changed(connection, self._alert_change, since)
         changed: dict[str, View] = {}
         for kept in found:
-            if kept.key.unit in declared.plant.units:
+            if alerts.is_declared(kept, declared.plant):
                 item = alerts.describe(kept, declared.plant)
                 if self._alerts.get(item["id"]) != item:
                     self._alerts[item["id"]] = changed[item["id"]] = item

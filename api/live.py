@@ -1,22 +1,22 @@
 """Server-sent events: what changed is encoded once per scope and fanned out to bounded queues.
 
-Of a unit that was told before only the members that changed are sent: a reading every second
-moves `live` alone. A channel is one scope: its clients see the same units under one numbering
-`<epoch>-<seq>` without holes; its epoch is fresh in every process, so an id from before a restart
-is never trusted. A client whose queue is full loses it and gets `resync` instead (web.md 7).
+Of a unit that was told before only what changed is sent (`api.deltas`): a reading every second
+moves the digits of `live` alone. A channel is one scope: its clients see the same units under one
+numbering `<epoch>-<seq>` without holes; its epoch is fresh in every process, so an id from before a
+restart is never trusted. A client whose queue is full loses it and gets `resync` instead.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+import zlib
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
-from api import access
+from api import access, deltas
+from api.events import Event, encode
 from core import periods
 
 if TYPE_CHECKING:
@@ -29,7 +29,9 @@ MOST_QUEUED: Final = 4
 RESUME_S: Final = 120.0
 FRESH_S: Final = 15.0  # between a page's snapshot and its stream
 HEARTBEAT_S: Final = 5.0
-CLOSE: Final = b""
+WHOLE_S: Final = 150.0  # a unit is told whole again after this to three times as long
+CLOSE: Final = None
+RETRY: Final = b"retry: 2000\n"
 
 View = dict[str, Any]
 
@@ -40,10 +42,10 @@ class FullError(Exception):
 
 @dataclass(eq=False, slots=True)
 class Client:
-    """One open stream: a bounded queue of encoded events; CLOSE ends it."""
+    """One open stream: a bounded queue of events; CLOSE ends it."""
 
     channel: Channel
-    queue: asyncio.Queue[bytes] = field(default_factory=lambda: asyncio.Queue(MOST_QUEUED))
+    queue: asyncio.Queue[Event | None] = field(default_factory=lambda: asyncio.Queue(MOST_QUEUED))
 
 
 @dataclass(eq=False, slots=True)
@@ -58,7 +60,9 @@ class Channel:
     left_at: float = 0.0
 
     def sees(self, view: View) -> bool:
-        """Tell whether the scope holds the view's site."""
+        """Tell whether the scope holds the view's site; what is of none, the whole store alone."""
+        if view["site"] is None:
+            return access.EVERYTHING in self.scope
         return access.covers(self.scope, view["site"], view["jurisdiction"])
 
 
@@ -67,6 +71,7 @@ class _Changed:
     counter: int
     at: float
     view: View
+    whole_at: float
 
 
 class Hub:
@@ -128,15 +133,16 @@ class Hub:
         changes: dict[str, View] = {}
         for unit, view in views.items():
             told = self._changed.get(unit)
-            changes[unit] = view if told is None else _difference(view, told.view)
-            self._changed[unit] = _Changed(self._counter, now, view)
+            changes[unit] = change = view if told is None else _change(view, told, now)
+            whole_at = now if told is None or change is view else told.whole_at
+            self._changed[unit] = _Changed(self._counter, now, view, whole_at)
         for channel in self._channels.values():
             seen = [changes[unit] for unit, view in views.items() if channel.sees(view)]
             if not seen:
                 continue
             channel.seq += 1
             _remember(channel, self._counter, now)
-            self._send(channel, _encode("units", {"items": seen}, _id(channel)), "units")
+            self._send(channel, encode("units", {"items": seen}, _id(channel)), "units")
 
     def publish_alerts(self, items: Mapping[str, View], now: float) -> None:
         """Tell every channel of the changed alerts it sees."""
@@ -144,7 +150,7 @@ class Hub:
             return
         self._counter += 1
         for alert, item in items.items():
-            self._alerts[alert] = _Changed(self._counter, now, item)
+            self._alerts[alert] = _Changed(self._counter, now, item, now)
         # Beyond what a stream may resume there is nobody to tell again.
         old = [key for key, one in self._alerts.items() if now - one.at > RESUME_S]
         for key in old:
@@ -155,7 +161,7 @@ class Hub:
                 continue
             channel.seq += 1
             _remember(channel, self._counter, now)
-            self._send(channel, _encode("alerts", {"items": seen}, _id(channel)), "alerts")
+            self._send(channel, encode("alerts", {"items": seen}, _id(channel)), "alerts")
 
     def forget_units(self, units: set[str]) -> None:
         """Drop units that are declared no more and let every client fetch the list again."""
@@ -166,11 +172,11 @@ class Hub:
     def resync(self) -> None:
         """Let every client fetch the list of units again."""
         for channel in self._channels.values():
-            self._send(channel, _encode("resync", {}, _id(channel)), "resync")
+            self._send(channel, encode("resync", {}, _id(channel)), "resync")
 
     def heartbeat(self, now_us: int) -> None:
         """Tell every client that the stream lives."""
-        event = _encode("heartbeat", {"at": periods.render_utc(now_us)}, None)
+        event = encode("heartbeat", {"at": periods.render_utc(now_us)}, None)
         for channel in self._channels.values():
             self._send(channel, event, "heartbeat")
 
@@ -181,11 +187,10 @@ class Hub:
             for client in channel.clients:
                 _end(client)
 
-    def _welcome(self, channel: Channel, last_id: str | None, now: float) -> bytes:
-        retry = b"retry: 2000\n"
+    def _welcome(self, channel: Channel, last_id: str | None, now: float) -> Event:
         counter = None if last_id is None else _resumable(channel, last_id, now)
         if last_id is not None and counter is None:
-            return retry + _encode("resync", {}, _id(channel))
+            return Event(RETRY + encode("resync", {}, _id(channel)).plain)
 
         def missed(changes: Mapping[str, _Changed]) -> list[View]:
             return [
@@ -196,10 +201,11 @@ class Hub:
             ]
 
         alerts = missed(self._alerts)
-        told = _encode("alerts", {"items": alerts}, _id(channel)) if alerts else b""
-        return retry + told + _encode("units", {"items": missed(self._changed)}, _id(channel))
+        told = encode("alerts", {"items": alerts}, _id(channel)).plain if alerts else b""
+        units = encode("units", {"items": missed(self._changed)}, _id(channel))
+        return Event(RETRY + told + units.plain)
 
-    def _send(self, channel: Channel, event: bytes, kind: str) -> None:
+    def _send(self, channel: Channel, event: Event, kind: str) -> None:
         self._metrics.add("danhao_live_events_total", kind=kind)
         for client in channel.clients:
             if not client.queue.full():
@@ -207,7 +213,7 @@ class Hub:
                 continue
             self._metrics.add("danhao_live_resyncs_total")
             _drop(client)
-            client.queue.put_nowait(_encode("resync", {}, _id(channel)))
+            client.queue.put_nowait(encode("resync", {}, _id(channel)))
 
     def _forget_idle(self, now: float) -> None:
         idle = [
@@ -222,17 +228,19 @@ class Hub:
         self._metrics.set("danhao_live_clients", self._clients)
 
 
-def _difference(view: View, told: View) -> View:
-    """Return the unit's members that were not told so; whole where another scope may see it now."""
-    if any(view[name] != told[name] for name in ("site", "jurisdiction")):
+def _change(view: View, told: _Changed, now: float) -> View:
+    """Return what was not told so; the whole view where another scope may see it now.
+
+    And now and then, a unit at a time: what a page holds may come from a snapshot that was taken
+    between two polls, and a difference to what was told mends only what it names.
+    """
+    if any(view[name] != told.view[name] for name in ("site", "jurisdiction")):
         return view
-    changed = {name: value for name, value in view.items() if told.get(name) != value}
-    return {"unit": view["unit"], **changed}
-
-
-def _encode(event: str, data: Mapping[str, Any], event_id: str | None) -> bytes:
-    head = f"id: {event_id}\n" if event_id is not None else ""
-    return f"{head}event: {event}\ndata: ".encode() + msgspec.json.encode(data) + b"\n\n"
+    spread = 1 + zlib.crc32(view["unit"].encode()) % 1000 / 500
+    if now - told.whole_at >= WHOLE_S * spread:
+        return view
+    changed = deltas.difference(view, told.view)
+    return view if changed is None else {"unit": view["unit"], **changed}
 
 
 def _id(channel: Channel) -> str:

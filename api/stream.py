@@ -10,11 +10,16 @@ from typing import Final
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from api.events import Wire
 from api.live import CLOSE, Client, Hub
 
 SEND_S: Final = 10.0
 CHECK_S: Final = 30.0  # how long a revoked session may go on watching
-HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",
+    "Vary": "Accept-Encoding",
+}
 
 
 class LiveResponse(Response):
@@ -28,13 +33,16 @@ class LiveResponse(Response):
         client: Client,
         ticks: Callable[[], float],
         is_alive: Callable[[], Awaitable[bool]],
+        *,
+        gzip: bool,
     ) -> None:
-        super().__init__(headers=HEADERS)
+        super().__init__(headers=HEADERS | ({"Content-Encoding": "gzip"} if gzip else {}))
         del self.headers["content-length"]
         self._hub = hub
         self._client = client
         self._ticks = ticks
         self._is_alive = is_alive
+        self._wire = Wire(gzip)
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Stream until one side leaves."""
@@ -53,15 +61,19 @@ class LiveResponse(Response):
 
     async def _pump(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        await self._write(send, self._wire.begin())
         checked = self._ticks()
-        while (chunk := await self._client.queue.get()) != CLOSE:
-            async with asyncio.timeout(SEND_S):
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        while (event := await self._client.queue.get()) is not CLOSE:
+            await self._write(send, self._wire.put(event))
             if self._ticks() - checked >= CHECK_S:
                 checked = self._ticks()
                 if not await self._is_alive():
                     break
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await send({"type": "http.response.body", "body": self._wire.end(), "more_body": False})
+
+    async def _write(self, send: Send, body: bytes) -> None:
+        async with asyncio.timeout(SEND_S):
+            await send({"type": "http.response.body", "body": body, "more_body": True})
 
 
 async def _gone(receive: Receive) -> None:

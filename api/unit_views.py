@@ -21,6 +21,7 @@ from store.results import Result
 from store.views import Latest
 
 ALLOWED_AGE_S: Final = 30
+POWER_PLACES: Final = 3  # to the watt: a mean over half a minute knows no more
 OPEN_KINDS: Final = (Period.MONTH, Period.DAY)
 _POWER_CARRIER: Final = "electricity"
 
@@ -115,12 +116,13 @@ def live(points: Sequence[Point], latest: Mapping[str, Latest]) -> dict[str, Any
     power = [_power(point, latest.get(point.id)) for point in points]
     known = [part for part in power if part is not None]
     complete = bool(power) and len(known) == len(power)
+    total_kw = sum(known, Decimal(0))
     interval_s = max((point.interval_us or 0 for point in points), default=0) // 1_000_000
     return {
         "measured_at": (
             periods.render_utc(min(one.measured_us for one in shown)) if shown else None
         ),
-        "power_kw": decimals.show(sum(known, Decimal(0))) if complete else None,
+        "power_kw": decimals.show(round(total_kw, POWER_PLACES)) if complete else None,
         "allowed_age_s": max(ALLOWED_AGE_S, 2 * interval_s),
     }
 

@@ -34,9 +34,19 @@ BENCHES: Final = {
     "faults.energy": "deploy.benches.faults",
     "faults.broken": "deploy.benches.faults",
     "faults.rate": "deploy.benches.faults",
+    "delivery.lost": "deploy.benches.delivery",
+    "delivery.doubled": "deploy.benches.delivery",
+    "delivery.disordered": "deploy.benches.delivery",
+    "delivery.broken": "deploy.benches.delivery",
+    "delivery.walk_broken": "deploy.benches.delivery",
+    "delivery.rate": "deploy.benches.delivery",
     "query.growth": "deploy.benches.query",
     "query.month_p95_ms": "deploy.benches.query",
     "query.year_500_units_s": "deploy.benches.query",
+    "live.delay_p99_s": "deploy.benches.live",
+    "live.kb_per_s": "deploy.benches.live",
+    "live.cpu_share": "deploy.benches.live",
+    "live.rss_mb": "deploy.benches.live",
     "recompute.differences": "deploy.benches.recompute",
     "recompute.readings_per_s": "deploy.benches.recompute",
     "recompute.live_per_s": "deploy.benches.recompute",
@@ -55,6 +65,9 @@ BENCHES: Final = {
     "forecast.measured95": "deploy.benches.forecast",
     "league.rank_error": "deploy.benches.league",
     "league.guessed": "deploy.benches.league",
+    "rehearse.limits_s": "deploy.benches.rehearse",
+    "rehearse.silence_s": "deploy.benches.rehearse",
+    "rehearse.other_per_s": "deploy.benches.rehearse",
     "evidence.missed_bytes": "deploy.benches.evidence",
     "evidence.readings_per_s": "deploy.benches.evidence",
     "edge.vs_bare": "deploy.benches.edge",
@@ -71,14 +84,15 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser = commands.add_parser("bench", help="speed as ratios measured in one run")
     parser.add_argument("names", nargs="*", metavar="NAME", help="a name's beginning; default all")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--schedules", type=int, metavar="N", help="of `faults`: how many")
-    parser.add_argument("--seconds", type=int, metavar="N", help="of `ingest.sustained`: how long")
+    parser.add_argument("--schedules", type=int, metavar="N", help="of `faults`, `delivery`")
+    parser.add_argument("--seconds", type=int, metavar="N", help="of `ingest.sustained`, `live`")
+    parser.add_argument("--viewers", type=int, metavar="N", help="of `live`: how many")
     parser.add_argument("--points", type=int, metavar="N", help="of `ingest.sustained`: how many")
     parser.add_argument(
         "--seed",
         type=int,
         metavar="S",
-        help="of `faults`, `meters`, `forecast`, `league`, `evidence`: the first",
+        help="of `faults`, `delivery`, `meters`, `forecast`, `league`, `evidence`: the first",
     )
     parser.add_argument("--traces", type=int, metavar="N", help="of `meters`: how many plants")
     parser.add_argument("--units", type=int, metavar="N", help="of `recompute`: how many")

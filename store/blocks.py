@@ -99,6 +99,22 @@ async def read(
         last = (int(block.point_id[-1]), int(block.ts_us[-1]))
 
 
+async def of_point(
+    connection: AsyncConnection[Any], point_id: int, from_us: int, until_us: int, most_rows: int
+) -> Block:
+    """Return at most `most_rows` of a point's readings in [from, until), the oldest ones."""
+    cursor = arrays.read_columns(connection.cursor())
+    await cursor.execute(
+        _OF_POINT, (point_id, bounded(from_us), bounded(until_us), most_rows), binary=True
+    )
+    row = await cursor.fetchone()
+    if row is None or row[0] is None:
+        row = ((), (), (), ())
+    dtypes = (np.int64, np.int64, np.float64, np.int16)
+    columns = [np.asarray(each, dtype) for each, dtype in zip(row, dtypes, strict=True)]
+    return Block(np.full(len(columns[0]), point_id, np.int64), *columns)
+
+
 async def stored_days(connection: AsyncConnection[Any]) -> list[int]:
     """Return the first instant of each UTC day that may hold readings, in order."""
     spans = await partitions.spans(connection)
@@ -187,6 +203,11 @@ _PAGE: Final = (
     " array_agg(quality) from (select point_id, ts, recorded_at, value, quality from reading"
     " where (point_id, ts) > (%(point)s, %(last)s) and ts >= %(from)s and ts < %(until)s"
     " order by point_id, ts limit %(most)s) x"
+)
+_OF_POINT: Final = (
+    "select array_agg(ts), array_agg(recorded_at), array_agg(value), array_agg(quality) from"
+    " (select ts, recorded_at, value, quality from reading where point_id = %s and ts >= %s"
+    " and ts < %s order by ts limit %s) x"
 )
 _COPY: Final = "copy reading (ts, recorded_at, value, point_id, quality) from stdin (format binary)"
 # What RETURNING gives is counted: the row count of ON CONFLICT is not true everywhere.

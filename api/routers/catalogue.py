@@ -3,7 +3,7 @@
 import difflib
 from typing import Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from api import answers, problems, requests
@@ -21,24 +21,21 @@ router = APIRouter(tags=["catalogue"], dependencies=[allow(Action.READ_LAW)])
 
 
 @router.get("/api/v1/indicators", **answers.documented(Page[IndicatorItem]))
-async def list_indicators(
-    request: Request, limit: PageLimit = DEFAULT_LIMIT, cursor: Cursor = None
-) -> Response:
-    """List the indicator definitions; answers 304 to the ETag it gave."""
+async def list_indicators(limit: PageLimit = DEFAULT_LIMIT, cursor: Cursor = None) -> Response:
+    """List the indicator definitions."""
     known = sorted(indicators.catalogue())
     shown, following = requests.page_of_ids(known, known, limit, cursor)
     items = [_indicator_item(indicators.catalogue()[one]) for one in shown]
-    return answers.constant(request, {"items": items, "next": following})
+    return answers.page(items, following, answers.KEPT)
 
 
 @router.get("/api/v1/limits", **answers.documented(Page[LimitItem]))
 async def list_limits(
-    request: Request,
     indicator: str | None = None,
     limit: PageLimit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Response:
-    """List the limits, of one indicator where it is named; answers 304 to the ETag it gave."""
+    """List the limits, of one indicator where it is named."""
     if indicator is not None and indicator not in indicators.catalogue():
         raise problems.bad_parameter("indicator", f"no indicator has the id {indicator[:200]!r}")
     known = sorted(
@@ -46,17 +43,17 @@ async def list_limits(
     )
     shown, following = requests.page_of_ids(known, known, limit, cursor)
     items = [limits.catalogue()[one].item() for one in shown]
-    return answers.constant(request, {"items": items, "next": following})
+    return answers.page(items, following, answers.KEPT)
 
 
 @router.get("/api/v1/limits/{limit}", **answers.documented(LimitItem))
-async def get_limit(request: Request, limit: str) -> Response:
+async def get_limit(limit: str) -> Response:
     """Show one limit; an unknown id is a 404 that names the nearest ones."""
     found = limits.catalogue().get(limit)
     if found is None:
         near = difflib.get_close_matches(limit[:200], limits.catalogue(), n=NEAR, cutoff=0.4)
         raise problems.not_found(f"No limit has the id {limit[:200]!r}.", "unknown_limit", near)
-    return answers.constant(request, found.item())
+    return answers.json(found.item(), headers=answers.KEPT)
 
 
 def _indicator_item(indicator: Indicator) -> dict[str, Any]:

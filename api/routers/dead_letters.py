@@ -52,7 +52,7 @@ async def list_dead_letters(
     "/api/v1/dead-letters/{letter}/replay",
     status_code=202,
     dependencies=[allow(Action.MEND_DEAD_LETTERS)],
-    **answers.documented(DeadLetterItem),
+    **answers.documented(DeadLetterItem, 409),
 )
 async def replay_dead_letter(shared: Shared, caller: Caller, letter: Id) -> Response:
     """Have the letter sent through admission again; its `state` soon tells how it ended."""

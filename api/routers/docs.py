@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
 from api import answers
+from api import openapi as description
 from api.access import Action
 from api.deps import allow
 
@@ -16,13 +17,13 @@ router = APIRouter(tags=["docs"], dependencies=[allow(Action.READ_DOCS)], includ
 @router.get("/openapi.json")
 async def openapi(request: Request) -> Response:
     """Return the OpenAPI description."""
-    return answers.constant(request, request.app.openapi())
+    return answers.json(description.describe(request.app))
 
 
 @router.get("/docs")
 async def docs(request: Request) -> Response:
     """Return the same as a page for people: no script, no style, no other host."""
-    return HTMLResponse(render(request.app.openapi()))
+    return HTMLResponse(render(description.describe(request.app)))
 
 
 def render(description: dict[str, Any]) -> str:

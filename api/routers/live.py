@@ -6,13 +6,14 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request
 from starlette.responses import Response
 
-from api import problems, security
-from api.access import Action
+from api import answers, problems, security
+from api.access import Action, Principal
 from api.deps import Caller, Services, Shared, allow
 from api.live import FullError
 from api.problems import RETRY_AFTER_S
 from api.stream import LiveResponse
 from store import access as tokens
+from store import sessions
 
 router = APIRouter(tags=["live"], dependencies=[allow(Action.READ_FIGURES)])
 
@@ -33,6 +34,7 @@ async def watch(
     shared: Shared,
     caller: Caller,
     last_event_id: Annotated[str | None, Header(max_length=64)] = None,
+    accept_encoding: Annotated[str, Header(max_length=200, include_in_schema=False)] = "",
 ) -> Response:
     """Stream changed units and alerts, a heartbeat every 5 s, `resync` where some were lost."""
     try:
@@ -44,24 +46,26 @@ async def watch(
             "live_full",
             headers={"Retry-After": str(RETRY_AFTER_S)},
         ) from error
-    return LiveResponse(shared.hub, client, shared.ticks, _still_valid(request, shared))
+    alive = _still_valid(request, shared, caller)
+    return LiveResponse(
+        shared.hub, client, shared.ticks, alive, gzip=answers.takes_gzip(accept_encoding)
+    )
 
 
-def _still_valid(request: Request, shared: Services) -> Callable[[], Awaitable[bool]]:
+def _still_valid(
+    request: Request, shared: Services, caller: Principal
+) -> Callable[[], Awaitable[bool]]:
     """Return the question whether what opened the stream would still open it."""
-    token = security.bearer(request)
-    cookie = request.cookies.get(security.COOKIE, "")
+    token, session, life = security.bearer(request), caller.session, shared.settings.access.life
 
     async def ask() -> bool:
         now = shared.clock()
         try:
             async with shared.pool.connection() as connection:
-                if token is not None:
-                    holder = await tokens.holder_of_token(connection, token, now)
-                else:
-                    holder = await tokens.holder_of_session(connection, cookie, now)
+                if session is None:
+                    return await tokens.holder_of_token(connection, token or "", now) is not None
+                return await sessions.is_alive(connection, session.session_id, now, life)
         except security.STORE_IS_OUT:
             return True  # the page keeps its last figures, marked stale; asked again in a moment
-        return holder is not None
 
     return ask

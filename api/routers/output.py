@@ -69,7 +69,11 @@ async def list_output(
     status_code=201,
     dependencies=[allow(Action.WRITE_OUTPUT)],
     openapi_extra=_BODY,
-    **answers.documented(OutputFact),
+    response_model=OutputFact,
+    responses={
+        200: {"model": OutputFact, "description": "The same fact was here already."},
+        **answers.documented(OutputFact, 409, 413)["responses"],
+    },
 )
 async def send_output(request: Request, shared: Shared, caller: Caller) -> Response:
     """Store one fact, as MQTT would: 201; the same again 200; the same revision changed 409."""

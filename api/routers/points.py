@@ -1,25 +1,30 @@
 """Metering points: their declaration, their readings, their energy per period."""
 
 from math import isnan
-from typing import Any
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from api import answers, problems, requests
 from api.access import Action
 from api.deps import Caller, Shared, View, allow, look
-from api.requests import DEFAULT_LIMIT, AsOf, Cursor, Limit, Windowed
-from api.schemas import EnergyItem, Page, PointItem, ReadingItem
+from api.requests import DEFAULT_LIMIT, AsOf, Cursor, From, Limit, To, Windowed
+from api.schemas import EnergyItem, Page, PointItem, ReadingItem, TrendItem
 from core import decimals, flags, periods
 from core.clock import from_us
 from core.intensity import PeriodEnergy
 from core.periods import Period
 from core.plant import Point, PointKind
 from core.quality import Quality
-from store import asof, slotsums, views
+from store import asof, slotsums, trend, views
 from store.views import StoredReading
 
+MOST_BUCKETS: Final = 2_000  # more than a wide screen has pixels for
+DEFAULT_BUCKETS: Final = 1_000
+MOST_TREND_US: Final = (
+    400 * 24 * periods.HOUR_US
+)  # a point a second for so long takes a minute to read
 router = APIRouter(tags=["points"], dependencies=[allow(Action.READ_FIGURES)])
 
 
@@ -64,6 +69,46 @@ async def list_readings(
     more = rows[asked.limit :]
     following = requests.encode_cursor(more[0].measured_us) if more else None
     return answers.page([_reading_item(found, row) for row in rows[: asked.limit]], following)
+
+
+@router.get("/api/v1/points/{point}/trend", **answers.documented(TrendItem))
+async def show_trend(
+    shared: Shared,
+    caller: Caller,
+    point: str,
+    from_: From = None,
+    to: To = None,
+    buckets: Annotated[
+        int, Query(ge=1, le=MOST_BUCKETS, description="Into so many the range is cut.")
+    ] = DEFAULT_BUCKETS,
+) -> Response:
+    """Show a point's readings in [from, to) drawn together, with the least and the greatest kept.
+
+    Buckets without readings are left out: a gap stays one at every zoom.
+    """
+    async with look(shared, caller) as view:
+        found, site = view.point(point)
+        asked = requests.span(from_, to, view.now_us, site.timezone)
+        length_us = asked.until_us - asked.from_us
+        if length_us > MOST_TREND_US:
+            raise problems.bad_parameter("to", "lies more than 400 days after `from`: ask for less")
+        bucket_us = max(1_000_000, -(-length_us // buckets))
+        number = view.declared.point_ids[found.id]
+        drawn = await trend.read(
+            view.connection, number, (asked.from_us, asked.until_us), bucket_us
+        )
+    return answers.json(
+        {
+            "point": found.id,
+            "measured_unit": found.measured_unit,
+            "bucket_s": bucket_us / 1_000_000,
+            "start": [periods.render(start_us, site.timezone) for start_us in drawn.start_us],
+            "min": drawn.least,
+            "max": drawn.greatest,
+            "readings": drawn.readings,
+            "bad": drawn.bad,
+        }
+    )
 
 
 @router.get("/api/v1/points/{point}/energy", **answers.documented(Page[EnergyItem]))

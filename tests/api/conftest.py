@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from api.app import create_app
 from api.config import Settings
-from tests.api import world
+from tests.api import examples, world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -42,5 +42,7 @@ async def app(database_url: str, pool: Pool, tokens: dict[str, str], clock: worl
 async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     """Speak to the application in this process as a stranger."""
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://danhao.test") as found:
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://danhao.test", event_hooks=examples.hooks()
+    ) as found:
         yield found

@@ -10,6 +10,7 @@ from api.feed import FIGURES_S, Feed
 from core import plant
 from store import plants
 from tests.api import world
+from tests.api.heard import next_text
 from tests.api.world import POTLINE
 
 if TYPE_CHECKING:
@@ -20,14 +21,13 @@ if TYPE_CHECKING:
     from store.connection import Pool
 
 ALL = frozenset({"*"})
+INDICATOR = "al.liquid.ac"
 
 
 def _take(client: Client) -> list[tuple[str, list[dict[str, Any]]]]:
     found = []
     while not client.queue.empty():
-        fields = dict(
-            line.split(": ", 1) for line in client.queue.get_nowait().decode().splitlines() if line
-        )
+        fields = dict(line.split(": ", 1) for line in next_text(client).splitlines() if line)
         found.append((fields["event"], json.loads(fields["data"]).get("items", [])))
     return found
 
@@ -68,7 +68,7 @@ async def test_a_new_result_is_published_with_the_unit(
     await feed.poll_once()
     ((_, items),) = _take(client)
     assert [item["unit"] for item in items] == [POTLINE]
-    assert items[0]["current"][0]["output"]["value"] == "160"
+    assert items[0]["current"][INDICATOR]["output"] == {"value": "160"}
 
 
 async def test_digits_of_open_figures_wait_but_are_never_forgotten(

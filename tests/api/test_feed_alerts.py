@@ -10,6 +10,7 @@ from api.live import RESUME_S, Hub
 from api.metrics import Metrics
 from core.alerts import State
 from store import alerts
+from tests.api.heard import next_text
 from tests.api.routers.test_alerts import put
 from tests.api.world import FURNACE
 
@@ -29,7 +30,7 @@ def taken(client: Client, event: str = "alerts") -> list[list[dict[str, Any]]]:
     """Return the items of each event of that name, and empty the queue."""
     found = []
     while not client.queue.empty():
-        for block in client.queue.get_nowait().decode().split("\n\n"):
+        for block in next_text(client).split("\n\n"):
             fields = dict(line.split(": ", 1) for line in block.splitlines())
             if fields.get("event") == event:
                 found.append(json.loads(fields["data"])["items"])

@@ -9,6 +9,7 @@ import pytest
 
 from api.live import CLOSE, FRESH_S, MOST_QUEUED, RESUME_S, Client, FullError, Hub
 from api.metrics import Metrics
+from tests.api.heard import next_text
 
 ALL = frozenset({"*"})
 QINGHAI = frozenset({"jurisdiction:cn-qh"})
@@ -29,9 +30,7 @@ def _take(client: Client) -> list[tuple[str, str | None, Any]]:
     """Empty the queue and return (event, id, data) of each."""
     found = []
     while not client.queue.empty():
-        fields = dict(
-            line.split(": ", 1) for line in client.queue.get_nowait().decode().splitlines() if line
-        )
+        fields = dict(line.split(": ", 1) for line in next_text(client).splitlines() if line)
         found.append((fields["event"], fields.get("id"), json.loads(fields["data"])))
     return found
 
@@ -169,10 +168,10 @@ def test_closing_ends_every_stream_also_one_that_does_not_read() -> None:
     for now in range(10):
         _publish(hub, now, _view("gh-al.potline-1", now))
     hub.close()
-    assert client.queue.get_nowait() == CLOSE
+    assert client.queue.get_nowait() is CLOSE
     assert client.queue.empty()
     late = hub.join(ALL, None, 20)
-    assert late.queue.get_nowait() == CLOSE
+    assert late.queue.get_nowait() is CLOSE
 
 
 def test_the_heartbeat_says_the_instant_and_has_no_id() -> None:
@@ -199,3 +198,17 @@ def test_scopes_nobody_watches_are_forgotten() -> None:
         now = number * (RESUME_S + 1)
         hub.leave(hub.join(frozenset({f"site:s{number}"}), None, now), now)
     assert len(hub._channels) == 1
+
+
+def test_a_unit_is_told_whole_again_now_and_then_and_not_all_at_once() -> None:
+    hub = Hub(Metrics())
+    client = hub.join(ALL, None, 0)
+    units = [f"gh-al.pot-{number}" for number in range(200)]
+    whole: list[int] = []
+    for now in range(0, 500, 5):
+        _publish(hub, now, *(_view(unit, now) for unit in units))
+        ((_, _, data),) = _take(client)[-1:]
+        whole.append(sum("site" in item for item in data["items"]))
+    assert whole[0] == len(units)
+    assert sum(whole[1:]) >= len(units)
+    assert max(whole[1:]) <= len(units) / 10

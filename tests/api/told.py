@@ -11,6 +11,7 @@ from api.app import create_app
 from api.config import Settings
 from api.schemas import EnergyItem, Page, PeriodItem
 from store import access
+from tests.api import examples
 from tests.api.world import bearer
 from tests.story import POINTS, START, UNIT, Story
 
@@ -84,5 +85,7 @@ async def tell(
     settings = Settings(database_url=database_url, close_key_file=close_key_file)
     app = create_app(settings, pool, lambda: begun.now)
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://danhao.test") as client:
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://danhao.test", event_hooks=examples.hooks()
+    ) as client:
         yield Told(begun, client, secret)

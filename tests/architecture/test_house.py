@@ -73,6 +73,10 @@ def test_no_unfinished_marks_are_left() -> None:
     assert found == []
 
 
+#: Grafana takes its questions as text and asks them itself; a test asks them of a real store.
+SQL_FOR_OTHERS = {"deploy/grafana/boards.py"}
+
+
 def test_sql_lives_in_store_only() -> None:
     sql = re.compile(
         r"""["'](select|insert into|update|delete from|listen|notify)\s""", re.IGNORECASE
@@ -81,6 +85,7 @@ def test_sql_lives_in_store_only() -> None:
         f"{path.relative_to(ROOT)}:{number}"
         for path in modules()
         if path.relative_to(ROOT).parts[0] not in {"store", "edge", "simulators"}
+        and path.relative_to(ROOT).as_posix() not in SQL_FOR_OTHERS
         for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1)
         if sql.search(line)
     ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from api.schemas import EnergyItem, Page, PointItem, ReadingItem
+from api.schemas import EnergyItem, Page, PointItem, ReadingItem, TrendItem
 from tests.api.world import FURNACE_METER, METER, POTLINE, VOLTAGE, bearer
 
 if TYPE_CHECKING:
@@ -178,3 +178,29 @@ async def test_an_unknown_point_is_404_and_a_foreign_one_403(
             f"/api/v1/points/{FURNACE_METER}/{path}", headers=bearer(tokens["operator"])
         )
         assert (unknown.status_code, foreign.status_code) == (404, 403)
+
+
+async def test_a_trend_keeps_the_least_and_the_greatest_and_leaves_gaps_out(
+    client: httpx.AsyncClient, tokens: dict[str, str]
+) -> None:
+    asked = {"from": "2026-11-01T00:00:00+08:00", "to": "2026-11-01T00:00:20+08:00", "buckets": "5"}
+    answer = await client.get(
+        f"/api/v1/points/{METER}/trend", params=asked, headers=bearer(tokens["operator"])
+    )
+    assert answer.status_code == 200, answer.text
+    found = TrendItem.model_validate_json(answer.content)
+    assert found.bucket_s == 4
+    assert found.start == [f"2026-11-01T00:00:{second:02}+08:00" for second in (0, 4, 8)]
+    assert (found.min, found.max) == ([100, 104, 108], [103, 107, 108])
+    assert (found.readings, found.bad) == ([4, 4, 2], [0, 0, 1])
+
+
+async def test_a_trend_of_years_is_refused(
+    client: httpx.AsyncClient, tokens: dict[str, str]
+) -> None:
+    asked = {"from": "2020-01-01T00:00:00+08:00", "to": "2026-01-01T00:00:00+08:00"}
+    answer = await client.get(
+        f"/api/v1/points/{METER}/trend", params=asked, headers=bearer(tokens["operator"])
+    )
+    assert answer.status_code == 422
+    assert "400 days" in answer.json()["detail"]
