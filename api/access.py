@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from core.plant import Site
     from store.access import Holder
+    from store.sessions import Entered
 
 EVERYTHING: Final = "*"
 MOST_SCOPES: Final = 64  # of one token
@@ -44,10 +45,18 @@ class Action(StrEnum):
     MEND_DEAD_LETTERS = "mend_dead_letters"
     WRITE_OUTPUT = "write_output"
     ACKNOWLEDGE_ALERT = "acknowledge_alert"
+    EXPLAIN_CASE = "explain_case"
+    PLAN_CASE = "plan_case"
+    ANSWER_CASE = "answer_case"
+    CLOSE_CASE = "close_case"
+    ATTACH_TO_CASE = "attach_to_case"
+    SHELVE_ALERT = "shelve_alert"
+    DECLARE_OUTAGE = "declare_outage"
     CONFIRM_STEP = "confirm_step"
     CLOSE_MONTH = "close_month"
     RECORD_BENCHMARK = "record_benchmark"
     READ_METRICS = "read_metrics"
+    READ_AUDIT = "read_audit"
     READ_DOCS = "read_docs"
     KEEP_SESSION = "keep_session"
 
@@ -62,11 +71,20 @@ ALLOWED: Final = {
     Action.MEND_DEAD_LETTERS: frozenset({Role.ENGINEER, Role.ADMIN}),
     Action.WRITE_OUTPUT: _PLANT,
     Action.ACKNOWLEDGE_ALERT: _PLANT,
+    Action.EXPLAIN_CASE: _PLANT,
+    Action.PLAN_CASE: frozenset({Role.ENGINEER, Role.ADMIN}),
+    # An answer is the other side's, whatever a plant's admin may do besides.
+    Action.ANSWER_CASE: frozenset({Role.REGULATOR}),
+    Action.CLOSE_CASE: frozenset({Role.ENGINEER, Role.ADMIN, Role.REGULATOR}),
+    Action.ATTACH_TO_CASE: _ALL,
+    Action.SHELVE_ALERT: _PLANT,
+    Action.DECLARE_OUTAGE: frozenset({Role.ENGINEER, Role.ADMIN}),
     Action.CONFIRM_STEP: frozenset({Role.ENGINEER, Role.ADMIN}),
     Action.CLOSE_MONTH: frozenset({Role.ENGINEER, Role.ADMIN}),
     # What bars a plant from public funds, and what lifts it, is the regulator's to write.
     Action.RECORD_BENCHMARK: frozenset({Role.REGULATOR, Role.ADMIN}),
     Action.READ_METRICS: _PLANT,
+    Action.READ_AUDIT: frozenset({Role.ADMIN}),
     Action.READ_DOCS: _ALL,
     Action.KEEP_SESSION: _ALL,
 }
@@ -74,20 +92,25 @@ ALLOWED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking, with role and scope; by cookie or by bearer token."""
+    """Who is asking, with role and scope; by bearer token, or by a session."""
 
     name: str
     role: Role
     scope: frozenset[str]
     expires_at: datetime | None = None
-    by_cookie: bool = False
+    holder: Holder | None = None
+    session: Entered | None = None
+
+    @property
+    def by_cookie(self) -> bool:
+        """Tell whether a browser's session asks, not a bearer token."""
+        return self.session is not None
 
 
-def principal_of(holder: Holder, *, by_cookie: bool) -> Principal:
-    """Return the principal of a token's holder."""
-    return Principal(
-        holder.name, Role(holder.role), frozenset(holder.scope), holder.expires_at, by_cookie
-    )
+def principal_of(holder: Holder, session: Entered | None = None) -> Principal:
+    """Return the principal of a token's holder, or of a session's."""
+    role, scope = Role(holder.role), frozenset(holder.scope)
+    return Principal(holder.name, role, scope, holder.expires_at, holder, session)
 
 
 def may(principal: Principal, action: Action, site: Site | None = None) -> bool:

@@ -1,11 +1,12 @@
 """What a route may ask for: the services of this process, the caller, the declared action."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, cast
+from math import ceil
+from typing import Annotated, Any, Final, cast
 
 from fastapi import Depends, Request
 from fastapi.params import Depends as DependsParam
@@ -16,11 +17,16 @@ from api.access import Action, Principal
 from api.config import Settings
 from api.live import Hub
 from api.metrics import Metrics
+from api.oidc import Client
+from api.passwords import Passwords
 from api.plants import Declared, PlantCache
-from api.throttle import Throttle
+from api.rates import Rates
+from api.throttle import NAME_FAILURES, NAME_WINDOW_S, Throttle
 from core.clock import to_us
 from core.plant import Point, Site, Unit
 from store.connection import Pool
+
+MOST_EXPORTS: Final = 4  # files written at a time: each takes a connection for moments
 
 
 @dataclass(slots=True)
@@ -34,7 +40,12 @@ class Services:
     plants: PlantCache
     hub: Hub
     metrics: Metrics
-    throttle: Throttle = field(default_factory=Throttle)
+    throttle: Throttle = field(default_factory=Throttle)  # by address
+    exports: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_EXPORTS))
+    names: Throttle = field(default_factory=lambda: Throttle(NAME_FAILURES, NAME_WINDOW_S))
+    rates: Rates = field(default_factory=Rates)  # by caller
+    passwords: Passwords = field(default_factory=Passwords)
+    providers: Mapping[str, Client] = field(default_factory=dict)
     feed: asyncio.Task[None] | None = None
 
     def feed_runs(self) -> bool:
@@ -70,8 +81,16 @@ class Allow:
 
     action: Action
 
-    def __call__(self, caller: Caller) -> None:
-        """Let the caller pass, or raise 403."""
+    def __call__(self, caller: Caller, shared: Shared) -> None:
+        """Let the caller pass, or raise 403; 429 where one asks more than is answered."""
+        wait_s = shared.rates.wait_s(caller.name, shared.ticks())
+        if wait_s > 0:
+            raise problems.ProblemError(
+                429,
+                f"More than {shared.rates.per_s} requests a second in a row: ask less often.",
+                "too_many_requests",
+                headers={"Retry-After": str(ceil(wait_s))},
+            )
         if not access.may(caller, self.action):
             raise problems.forbidden(
                 f"The role {caller.role} may not do this ({self.action.replace('_', ' ')})."

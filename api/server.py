@@ -77,6 +77,7 @@ async def serve(
             timeout_keep_alive=75,
             h11_max_incomplete_event_size=64 * 1024,
             server_header=False,
+            forwarded_allow_ips=list(settings.proxies),
             ws="none",
         )
         server = _Server(config, app.state.services.hub, lambda: on_ready(address(listener)))

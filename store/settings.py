@@ -29,7 +29,18 @@ DATABASE_VARIABLE: Final = "DANHAO_DATABASE_URL"
 CLOSE_KEY_VARIABLE: Final = "DANHAO_CLOSE_KEY_FILE"
 MOST_FILE_BYTES: Final = 1 << 20
 TABLES: Final = frozenset(
-    {"database", "mqtt", "ingest", "store", "api", "channel", "close", "platform"}
+    {
+        "access",
+        "api",
+        "channel",
+        "close",
+        "conditions",
+        "database",
+        "ingest",
+        "mqtt",
+        "platform",
+        "store",
+    }
 )
 
 

@@ -47,8 +47,10 @@ class StandIn:
         try:
             yield self
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            # Once is not enough: until Python 3.12 `wait_for`, inside a publish, may swallow it.
+            while not task.done():
+                task.cancel()
+                await asyncio.wait({task}, timeout=1)
 
     def forget(self, store: str) -> None:
         """Become a new store that has nothing."""

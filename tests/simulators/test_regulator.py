@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from core.errors import Misconfigured
 from simulators import httpserver, regulator
@@ -93,6 +95,44 @@ def test_only_a_fresh_signature_of_these_bytes_is_taken(
     answer = httpx.post(server.url, content=BODY, headers=headers, trust_env=False)
     assert answer.status_code == status
     assert len(shown(server)) == (status == 200)
+
+
+def key_signed(private: Ed25519PrivateKey, body: bytes = BODY, at: datetime = NOW) -> str:
+    stamp = int(at.timestamp())
+    return f"t={stamp},k=0123,v1={private.sign(f'{stamp}.'.encode() + body).hex()}"
+
+
+def test_where_a_senders_key_is_named_its_signature_is_asked_for_beside_the_secret(
+    server: regulator.Server,
+) -> None:
+    private, other = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    raw = private.public_key().public_bytes_raw()
+    server.sender = regulator.public_key("ed25519:" + base64.b64encode(raw).decode())
+    base = {"Danhao-Signature": signed(), "Idempotency-Key": "k-1"}
+
+    def status(header: str | None, **more: str) -> int:
+        given = {} if header is None else {"Danhao-Signature-Ed25519": header}
+        headers = {**base, **given, **more}
+        return httpx.post(server.url, content=BODY, headers=headers, trust_env=False).status_code
+
+    assert status(None) == 401
+    assert status("nonsense") == 401
+    assert status(key_signed(other)) == 401
+    assert status(key_signed(private, b"{}")) == 401
+    assert status(key_signed(private).replace("v1=", "v1=zz")) == 401
+    assert status(key_signed(private, at=NOW - timedelta(seconds=301))) == 400
+    assert shown(server) == []
+    assert status(key_signed(private), **{"Danhao-Signature": signed(body=b"{}")}) == 401
+    assert status(key_signed(private)) == 200
+    both = key_signed(other) + ",v1=" + key_signed(private).partition("v1=")[2]
+    assert status(both) == 200  # a key that takes another's place
+    assert len(shown(server)) == 1
+
+
+@pytest.mark.parametrize("text", ["", "ed25519:", "ed25519:AAAA", "rsa:" + "A" * 43 + "=", "é"])
+def test_what_is_no_public_key_is_one_sentence(text: str) -> None:
+    with pytest.raises(Misconfigured, match="--sender-key: is no public key"):
+        regulator.public_key(text)
 
 
 def test_bodies_are_bounded_before_they_are_read(server: regulator.Server) -> None:

@@ -1,9 +1,12 @@
-"""Promises of tokens, sessions and the audit in the store."""
+"""Promises of tokens and the audit in the store."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
 
 from store import access
 
@@ -24,6 +27,7 @@ async def test_a_token_is_known_until_it_expires_or_is_revoked(pool: Pool) -> No
         assert (holder.name, holder.role, holder.scope) == ("n", "admin", ("*",))
         assert await access.holder_of_token(connection, secret, NOW + HOUR) is None
         assert await access.holder_of_token(connection, secret + "x", NOW) is None
+        assert holder.token_id is not None
         assert await access.revoke_token(connection, holder.token_id, NOW)
         assert not await access.revoke_token(connection, holder.token_id, NOW)
         assert await access.holder_of_token(connection, secret, NOW) is None
@@ -47,72 +51,60 @@ async def test_secrets_are_long_and_never_the_same() -> None:
     assert all(len(secret) >= 43 for secret in secrets)
 
 
-async def test_a_session_lives_twelve_hours_and_never_longer_than_its_token(pool: Pool) -> None:
+async def test_the_store_holds_no_token(pool: Pool) -> None:
     async with pool.connection() as connection:
-        for life, expected in ((None, 12 * HOUR), (2 * HOUR, 2 * HOUR)):
-            secret = await access.create_token(
-                connection,
-                name="n",
-                role="operator",
-                scope=["*"],
-                now=NOW,
-                expires_at=None if life is None else NOW + life,
+        secret = await access.create_token(
+            connection, name="n", role="operator", scope=["*"], now=NOW
+        )
+        cursor = await connection.execute("select t::text from access_token t")
+        assert secret not in str(await cursor.fetchone())
+
+
+async def test_tokens_are_listed_with_their_state_the_newest_first(pool: Pool) -> None:
+    async with pool.connection() as connection:
+        for number in range(3):
+            await access.create_token(
+                connection, name=f"n{number}", role="admin", scope=["*"], now=NOW + number * HOUR
             )
-            holder = await access.holder_of_token(connection, secret, NOW)
-            assert holder is not None
-            opened = await access.open_session(connection, holder, NOW)
-            assert opened.expires_at == NOW + expected
-            last = NOW + expected - timedelta(seconds=1)
-            assert await access.holder_of_session(connection, opened.cookie, last) is not None
-            end = NOW + expected
-            assert await access.holder_of_session(connection, opened.cookie, end) is None
+        newest, *_ = await access.tokens_of_all(connection, 2)
+        await access.revoke_token(connection, newest.token_id, NOW + 5 * HOUR)
+        found = await access.tokens_of_all(connection, 2)
+    assert [(one.name, one.revoked_at is None) for one in found] == [("n2", False), ("n1", True)]
 
 
-async def test_revoking_a_token_ends_its_sessions(pool: Pool) -> None:
+@pytest.mark.parametrize(
+    "forgery", ["delete from audit", "update audit set who = 'nobody'", "truncate audit"]
+)
+async def test_the_audit_is_append_only(pool: Pool, forgery: str) -> None:
     async with pool.connection() as connection:
-        secret = await access.create_token(
-            connection, name="n", role="operator", scope=["*"], now=NOW
+        await access.record(
+            connection, at=NOW, who="op", role="operator", action="a", subject="s", detail={"b": 1}
         )
-        holder = await access.holder_of_token(connection, secret, NOW)
-        assert holder is not None
-        opened = await access.open_session(connection, holder, NOW)
-        await access.revoke_token(connection, holder.token_id, NOW)
-        assert await access.holder_of_session(connection, opened.cookie, NOW) is None
+        await connection.commit()
+        with pytest.raises(psycopg.errors.RaiseException, match="audit is append-only"):
+            await connection.execute(forgery.encode())
+        await connection.rollback()
+        rows = await access.audited(connection, before=None, limit=10)
+    assert [(row.who, row.action, row.subject, row.detail) for row in rows] == [
+        ("op", "a", "s", {"b": 1})
+    ]
 
 
-async def test_sessions_of_a_token_are_bounded_and_old_ones_are_swept(pool: Pool) -> None:
+async def test_the_audit_is_read_in_pages_and_by_who_and_what(pool: Pool) -> None:
     async with pool.connection() as connection:
-        secret = await access.create_token(
-            connection, name="n", role="operator", scope=["*"], now=NOW
-        )
-        holder = await access.holder_of_token(connection, secret, NOW)
-        assert holder is not None
-        for number in range(access.MOST_SESSIONS_PER_TOKEN + 5):
-            await access.open_session(connection, holder, NOW + timedelta(seconds=number))
-        cursor = await connection.execute("select count(*), min(created_at) from session")
-        assert await cursor.fetchone() == (
-            access.MOST_SESSIONS_PER_TOKEN,
-            NOW + timedelta(seconds=5),
-        )
-        await access.open_session(connection, holder, NOW + 24 * HOUR)
-        cursor = await connection.execute("select count(*) from session")
-        assert await cursor.fetchone() == (1,)
-
-
-async def test_the_store_holds_neither_token_nor_cookie_nor_csrf_token(pool: Pool) -> None:
-    async with pool.connection() as connection:
-        secret = await access.create_token(
-            connection, name="n", role="operator", scope=["*"], now=NOW
-        )
-        holder = await access.holder_of_token(connection, secret, NOW)
-        assert holder is not None
-        opened = await access.open_session(connection, holder, NOW)
-        cursor = await connection.execute(
-            "select t::text || s::text from access_token t join session s using (token_id)"
-        )
-        text = str(await cursor.fetchone())
-        for part in (secret, opened.cookie, opened.csrf):
-            assert part not in text
-        assert await access.csrf_matches(connection, opened.cookie, opened.csrf)
-        assert not await access.csrf_matches(connection, opened.cookie, opened.cookie)
-        assert not await access.csrf_matches(connection, "other", opened.csrf)
+        for number in range(5):
+            await access.record(
+                connection,
+                at=NOW,
+                who="even" if number % 2 == 0 else "odd",
+                role="operator",
+                action=f"a{number}",
+                subject="s",
+            )
+        first = await access.audited(connection, before=None, limit=2)
+        rest = await access.audited(connection, before=first[-1].number, limit=10)
+        even = await access.audited(connection, before=None, limit=10, who="even")
+        one = await access.audited(connection, before=None, limit=10, action="a3")
+    assert [row.action for row in (*first, *rest)] == ["a4", "a3", "a2", "a1", "a0"]
+    assert [row.action for row in even] == ["a4", "a2", "a0"]
+    assert [row.who for row in one] == ["odd"]
