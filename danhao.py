@@ -25,11 +25,13 @@ WRONG_USE: Final = 2
 COMMANDS: Final = (
     ("up", "deploy.commands", "run everything on this machine; --demo adds simulated plants"),
     ("edge", "edge.commands", "the agent on a gateway: run, check, outbox"),
-    ("keys", "edge.keys", "signing keys of agents: agent, show"),
+    ("keys", "edge.keys", "signing keys of agents and alerts: agent, webhook, show"),
     ("ingest", "ingest.commands", "the write side: run, dead-letters"),
     ("recompute", "ingest.recompute", "slots and results again; what differs is a defect"),
+    ("alerts", "ingest.alert_commands", "alerts: rehearse a rule over the past, try a channel"),
     ("api", "api.commands", "the read side: run, openapi"),
-    ("token", "api.commands", "bearer tokens: create"),
+    ("token", "api.token_commands", "bearer tokens: create, list, revoke"),
+    ("account", "api.account_commands", "people who sign in: create, password, list, disable"),
     ("db", "store.commands", "the database: migrate, status, backup, restore, archive"),
     ("plant", "store.commands", "what is declared: apply, check, show"),
     ("close", "store.close_commands", "month close: month, list, verify, export, check"),
@@ -39,7 +41,14 @@ COMMANDS: Final = (
     ("forecast", "store.forecast_commands", "what a unit's month or year is foreseen to end with"),
     ("national", "ingest.reporting.commands", "national reporting: run, status, check, enter"),
     ("limits", "deploy.catalogue", "the catalogue of limits: list, show, check, try"),
-    ("simulate", "simulators.commands", "stand-ins: plant, meter, replay, regulator, platform"),
+    (
+        "simulate",
+        "simulators.commands",
+        "stand-ins: meters, replay, regulator, mailbox, platform",
+    ),
+    ("grafana", "deploy.grafana.commands", "Grafana over the ledger: write, reader"),
+    ("doctor", "deploy.doctor.commands", "one page: what is wrong and what to do about it"),
+    ("plan", "deploy.planning", "before it is bought: size"),
     ("bench", "deploy.bench", "speed as ratios measured in one run"),
 )
 

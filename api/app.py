@@ -14,17 +14,23 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import problems, static
+from api import openapi, problems, security, static
+from api.bounds import Bounds
 from api.config import Settings
 from api.deps import Allow, Services
+from api.etags import Etags
 from api.feed import Feed
 from api.live import Hub
 from api.metrics import Metrics
+from api.oidc import clients
 from api.plants import PlantCache
+from api.rates import Rates
 from api.routers import (
     agents,
     alerts,
+    audit,
     benchmarks,
+    cases,
     catalogue,
     checks,
     closes,
@@ -34,20 +40,23 @@ from api.routers import (
     estimates,
     evidence,
     excess,
+    exports,
     forecast,
     health,
     intensity,
     live,
+    oidc,
     output,
+    own,
     points,
     quality,
     reports,
     series,
     session,
+    silences,
     steps,
     units,
 )
-from api.security import Shell
 from store.connection import Pool
 
 LEAST_GZIP_BYTES: Final = 2_000
@@ -60,6 +69,7 @@ ROUTERS: Final = (
     closes.router,
     checks.router,
     series.router,
+    exports.router,
     estimates.router,
     evidence.router,
     excess.router,
@@ -68,17 +78,22 @@ ROUTERS: Final = (
     quality.router,
     reports.router,
     alerts.router,
+    cases.router,
+    silences.router,
     catalogue.router,
     agents.router,
     dead_letters.router,
     output.router,
     session.router,
+    oidc.router,
+    own.router,
+    audit.router,
     live.router,
     health.router,
     docs.router,
 )
 # Routes without a declared action; everything else refuses to start without one.
-PUBLIC: Final = frozenset({("GET", "/healthz"), ("GET", "/readyz"), ("POST", "/api/v1/session")})
+PUBLIC: Final = security.SIGN_IN | {("GET", "/healthz"), ("GET", "/readyz")}
 DESCRIPTION: Final = (
     "Energy per unit of product, live, against its mandated limit. Decimal figures are strings,"
     " times RFC 3339, errors problem documents (RFC 9457)."
@@ -105,19 +120,29 @@ def create_app(
         plants=PlantCache(ticks),
         hub=Hub(metrics, settings.most_live),
         metrics=metrics,
+        rates=Rates(settings.requests_per_s),
+        providers=clients(settings.access, ticks),
     )
     app = _described()
     app.state.services = shared
     problems.install(app)
     app.include_router(static.page_router(page))
+    app.add_middleware(Etags)
     app.add_middleware(GZipMiddleware, minimum_size=LEAST_GZIP_BYTES, compresslevel=5)
-    app.add_middleware(Shell, pool=pool, clock=clock, ticks=ticks, metrics=metrics)
+    app.add_middleware(
+        security.Shell,
+        pool=pool,
+        clock=clock,
+        ticks=ticks,
+        metrics=metrics,
+        life=settings.access.life,
+    )
     return app
 
 
 def description() -> dict[str, Any]:
     """Return the OpenAPI description; needs nothing that runs."""
-    return _described().openapi()
+    return openapi.describe(_described())
 
 
 def _described() -> FastAPI:
@@ -162,13 +187,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     shared: Services = app.state.services
     shared.feed = asyncio.create_task(Feed(shared).run(), name="live feed")
     shared.feed.add_done_callback(_report)
+    bounds = asyncio.create_task(Bounds(shared).run(), name="bounds")
     try:
         yield
     finally:
         shared.hub.close()
-        shared.feed.cancel()
-        with suppress(asyncio.CancelledError):
-            await shared.feed
+        for task in (bounds, shared.feed):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
 
 def _report(task: asyncio.Task[None]) -> None:

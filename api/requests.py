@@ -11,13 +11,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeVar
+from uuid import UUID
 
 import msgspec
 from fastapi import Depends, Query, Request
 
 from api import problems
 from core import periods
-from core.clock import to_us
+from core.clock import from_us, to_us
 from core.periods import Period
 
 DEFAULT_LIMIT: Final = 500
@@ -162,6 +163,17 @@ def decode_cursor(cursor: str | None, *kinds: type) -> Sequence[Any] | None:
     if any(isinstance(part, int) and abs(part) >= 2**63 for part in key):
         raise _foreign_cursor()
     return key
+
+
+def created_key(cursor: str | None) -> tuple[datetime, UUID] | None:
+    """Return the key inside the cursor of a list that is sorted by when its items were made."""
+    key = decode_cursor(cursor, int, str)
+    if key is None:
+        return None
+    try:
+        return from_us(key[0]), UUID(key[1])
+    except (ValueError, OverflowError) as error:
+        raise _foreign_cursor() from error
 
 
 def _foreign_cursor() -> problems.ProblemError:

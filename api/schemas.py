@@ -334,6 +334,19 @@ class ReadingItem(Schema):
     quality: Literal["good", "uncertain", "bad"]
 
 
+class TrendItem(Schema):
+    """Readings drawn together in buckets of `bucket_s` that begin at `start`; bad ones apart."""
+
+    point: str
+    measured_unit: str | None
+    bucket_s: float
+    start: list[str]
+    min: list[float | None]
+    max: list[float | None]
+    readings: list[int]
+    bad: list[int]
+
+
 class StepItem(Schema):
     """A held step that a person confirmed; `at` is the instant of the reading it ends with."""
 
@@ -382,16 +395,6 @@ class DeadLetterItem(Schema):
     outcome: str | None
 
 
-class SessionItem(Schema):
-    """Who is signed in; `csrf` goes into the X-CSRF-Token header of every write by cookie."""
-
-    name: str
-    role: str
-    scope: list[str]
-    csrf: str | None
-    expires_at: datetime | None
-
-
 class Delivery(Schema):
     """How the newest notification of an alert stands on one channel."""
 
@@ -401,22 +404,49 @@ class Delivery(Schema):
     receipt: str | None
 
 
+class AlertSubject(Schema):
+    """Whom or what a data condition is about; an agent's id is `<site>.<agent>`."""
+
+    kind: Literal["unit", "point", "agent", "site", "channel", "store"]
+    id: str
+
+
+class Quiet(Schema):
+    """What keeps an alert from being told: a silence over it, or an alert that it stands behind."""
+
+    kind: Literal["waiting", "behind", "shelved", "planned_outage", "start_up", "force_majeure"]
+    told: bool = Field(description="Whether receivers know of the alert all the same.")
+    since: datetime
+    until: datetime | None
+    alert: UUID | None
+    silence: UUID | None
+    document: str | None
+    reason: str | None
+    by: str | None
+
+
 class AlertItem(Schema):
     """An alert; what it shows of a figure stood behind its last change.
 
-    `period_start` is the first period that exceeded; `stage` is a finding once a closed one did.
+    `exceedance` is about a limit: `period_start` is the first period that exceeded; `stage` is a
+    finding once a closed one did. `condition` is about data, agents or the service itself: it has
+    a `subject` and a `sentence` and is there at `raise_at`, over at `clear_at`. What does not apply
+    is null.
     """
 
     id: UUID
-    kind: Literal["exceedance"]
+    kind: Literal["exceedance", "condition"]
     severity: int = Field(ge=0, le=4)
     state: Literal["pending", "firing", "clearing", "resolved"]
-    unit: str
-    indicator: str
-    period: str
-    limit: str
+    unit: str | None
+    indicator: str | None
+    period: str | None
+    limit: str | None
+    condition: str | None
+    subject: AlertSubject | None
+    sentence: Name | None
     period_start: datetime | None
-    stage: Literal["early_warning", "finding"]
+    stage: Literal["early_warning", "finding"] | None
     raised_at: datetime | None
     delivered_at: datetime | None
     acknowledged_at: datetime | None
@@ -424,25 +454,30 @@ class AlertItem(Schema):
     resolved_at: datetime | None
     evidence: str | None
     deliveries: list[Delivery]
-    force: Force
+    quiet: Quiet | None
+    folded: int = Field(ge=0, description="How many alerts stand behind this one.")
+    force: Force | None
     level: int | None
-    cmp: Comparison
-    limit_value: str
-    lapsed: bool
-    verdict: Verdict
+    cmp: Comparison | None
+    limit_value: str | None
+    lapsed: bool | None
+    verdict: Verdict | None
     value: str | None
     uncertainty: str | None
     value_unit: str | None
-    completeness: float
-    figure_period_start: datetime
-    figure_closed: bool
+    raise_at: str | None
+    clear_at: str | None
+    facts: dict[str, Any] | None
+    completeness: float | None
+    figure_period_start: datetime | None
+    figure_closed: bool | None
     computed_at: datetime
     result: UUID | None
-    site: str
-    jurisdiction: str
-    timezone: str
-    site_name: Name
-    unit_name: Name
+    site: str | None
+    jurisdiction: str | None
+    timezone: str | None
+    site_name: Name | None
+    unit_name: Name | None
     indicator_name: Name | None
     limit_name: Name | None
 

@@ -1,8 +1,9 @@
 """When an exceedance becomes an alert, and when it is over: a transition table, pure.
 
-One alert stands for (unit, indicator, kind of period, limit); a new period continues it. What is
-`indeterminate`, `incomplete` or `not_applicable` proves nothing and changes nothing. A finding of
-a closed period stands until that period, or a later closed one, is found within (domain 3.5).
+One alert stands for (unit, indicator, kind of period, limit), or for a data condition and its
+subject (core.conditions); a new period continues it. What is `indeterminate`, `incomplete` or
+`not_applicable` proves nothing and changes nothing. A finding of a closed period stands until that
+period, or a later closed one, is found within (domain 3.5).
 """
 
 from __future__ import annotations
@@ -53,6 +54,10 @@ class Notice(StrEnum):
     FIRING = "firing"  # it was raised
     FINDING = "finding"  # a closed period found it, or it grew more severe
     RESOLVED = "resolved"
+    WITHDRAWN = "withdrawn"  # late data showed that it never was
+    ESCALATED = "escalated"  # nobody did what was due, or a receiver could not be reached
+    OVERDUE = "overdue"  # a clock of its case ran out
+    BUNDLE = "bundle"  # several at once: a digest, or what was over the budget
 
 
 # Rule 1: every change of state is in this table or in ELAPSED. Nothing else moves an alert.
@@ -144,6 +149,17 @@ def step(alert: Alert, found: Finding, at: datetime, rule: Rule) -> Alert:
     if following is not None:
         return _enter(alert, following, at)
     return _elapse(alert, found, at, rule)
+
+
+def watch(alert: Alert, found: Finding, at: datetime, rule: Rule) -> Alert:
+    """Return the alert of a data condition after a finding: it has no periods, only a present."""
+    if found is Finding.UNKNOWN:
+        return alert
+    if found is Finding.EXCEEDS:
+        gravest = max(alert.severity, rule.open_severity)
+        severity = gravest if alert.state in ACTIVE else rule.open_severity
+        alert = replace(alert, severity=severity)
+    return step(alert, found, at, rule)
 
 
 def tick(alert: Alert, at: datetime, rule: Rule) -> Alert:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from core import plant
 from deploy import datadir, ports
+from edge import keys
 from simulators import process
 
 if TYPE_CHECKING:
@@ -58,10 +59,15 @@ class Demo:
         port = ports.keep(folder / "port")
         config = folder / "danhao.toml"
         address = f"http://127.0.0.1:{port}"
-        datadir.write_private(config, channel_config(f"{address}/alerts", secret_file).encode())
+        key_file = folder / "alerts.key"
+        if not key_file.exists():
+            keys.make(key_file)
+        told = channel_config(f"{address}/alerts", secret_file, key_file)
+        datadir.write_private(config, told.encode())
         arguments = (
             *("simulate", "regulator", "--port", str(port)),
             *("--secret-file", str(secret_file), "--inbox", str(folder / "inbox.sqlite")),
+            *("--sender-key", keys.public(key_file)),
         )
         return Regulator(config, f"{address}/inbox", arguments)
 
@@ -116,7 +122,7 @@ class Demo:
         return self._programs
 
 
-def channel_config(url: str, secret_file: Path) -> str:
+def channel_config(url: str, secret_file: Path, key_file: Path) -> str:
     """Return the danhao.toml of an ingest that tells a regulator of every alert."""
     quoted = json.dumps
     lines = [
@@ -125,6 +131,7 @@ def channel_config(url: str, secret_file: Path) -> str:
         'kind = "webhook"',
         f"url = {quoted(url)}",
         f"secret_file = {quoted(str(secret_file))}",
+        f"key_file = {quoted(str(key_file))}",
         f"jurisdiction = {quoted(JURISDICTION)}",
     ]
     return "\n".join(lines) + "\n"

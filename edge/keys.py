@@ -1,7 +1,8 @@
-"""`danhao keys agent|show FILE`: the Ed25519 key that an agent signs its envelopes with.
+"""`danhao keys agent|webhook|show FILE`: Ed25519 keys of agents, and of those who tell alerts.
 
-The private key stays in a file that only its owner reads; the plant file names the public one. No
-key is ever made unasked, none is replaced, and there is no default.
+The private key stays in a file that only its owner reads; the plant file names an agent's public
+one, and a receiver of alerts is given the sender's. No key is ever made unasked, none is replaced,
+and there is no default.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `keys` and its leaves."""
-    keys = commands.add_parser("keys", help="signing keys of agents")
+    keys = commands.add_parser("keys", help="signing keys of agents and of senders of alerts")
     leaves = keys.add_subparsers(dest="keys_command", required=True, metavar="COMMAND")
     for name, text, run in (
         ("agent", "make a key for an agent and print the line for plant.toml", agent),
+        ("webhook", "make a key to sign alerts with and print what receivers need", webhook),
         ("show", "print the public key of a file", show),
     ):
         leaf = leaves.add_parser(name, help=text, description=text)
@@ -40,6 +42,16 @@ def agent(args: argparse.Namespace) -> int:
     table = _table(args.agent)
     make(args.file)
     return _tell(args, table)
+
+
+def webhook(args: argparse.Namespace) -> int:
+    """Make a key in a new file and print its public half, bare; returns 0."""
+    make(args.file)
+    key = public(args.file)
+    sys.stdout.write(
+        (json.dumps({"file": str(args.file), "key": key}) if args.json else key) + "\n"
+    )
+    return 0
 
 
 def show(args: argparse.Namespace) -> int:

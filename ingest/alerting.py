@@ -17,13 +17,14 @@ from core.clock import from_us, to_us
 from core.limits import Force
 from core.periods import Period
 from core.verdicts import Verdict
-from ingest import telling
-from store import alerts
-from store.alerts import Key
+from ingest import telling, withdrawing
+from store import alerts, watched
+from store.alerts import Key, Watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
+    from uuid import UUID
 
     from psycopg import AsyncConnection
 
@@ -55,6 +56,15 @@ class _Seen:
     figure: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What was seen of a data condition's subject, by which rule, with what its item shows."""
+
+    finding: Finding
+    rule: Rule
+    figure: Mapping[str, Any]
+
+
 class Alerting:
     """Decides on alerts; `channels` are who must be told."""
 
@@ -64,6 +74,13 @@ class Alerting:
         self.periods = frozenset(period for _, period in self._rules)
         self.changes = 0
         self.notifications = 0
+        self.passes_cut = 0  # that did not see all of what is kept back
+        self._kept_back_after: UUID | None = None
+
+    @property
+    def channel_names(self) -> frozenset[str]:
+        """Return the names of the channels that are told."""
+        return frozenset(channel.name for channel in self._channels)
 
     async def judge(
         self,
@@ -90,17 +107,58 @@ class Alerting:
                 kept[one.key] = await self._write(
                     connection, plant, one.key, before, after, figure, now
                 )
+            if one.observation.closed and one.key in kept:
+                self.notifications += await withdrawing.reconsider(
+                    connection, self._channels, plant, kept[one.key], one.observation, now
+                )
 
     async def tick(self, connection: AsyncConnection[Any], plant: Plant, now: datetime) -> None:
         """Step the alerts that time alone moves: a closed period's finding goes on by itself."""
         for kept in await alerts.waiting(connection):
-            limit = limits.catalogue().get(kept.key.limit)
-            rule = self._rules.get((limit.force, Period(kept.key.period))) if limit else None
-            if rule is None or kept.key.unit not in plant.units:
+            rule = self._rule_of(kept.key)
+            if rule is None or not alerts.is_declared(kept, plant):
                 continue
             after = rules.tick(kept.alert, now, rule)
             if after != kept.alert:
                 await self._write(connection, plant, kept.key, kept.alert, after, kept.figure, now)
+        await self._release(connection, plant, now)
+
+    async def _release(self, connection: AsyncConnection[Any], plant: Plant, now: datetime) -> None:
+        """Tell what was kept back and is no more, and say so where there is too much of it."""
+        after = self._kept_back_after
+        released = await telling.again(connection, self._channels, plant, now, after)
+        self.notifications += released.told
+        self._kept_back_after = released.after
+        if released.after is None:
+            return
+        self.passes_cut += 1
+        detail = "more alerts are kept back than one pass looks at: some are told a pass later"
+        await watched.hit(connection, bound="alerts-kept-back", hits=1, detail=detail, at=now)
+
+    async def watch(
+        self,
+        connection: AsyncConnection[Any],
+        plant: Plant,
+        about: Watched,
+        known: Kept | None,
+        sight: Sight,
+        now: datetime,
+    ) -> Kept | None:
+        """Step the alert of a data condition by what was seen; return it where it changed.
+
+        `known` is the alert as it is kept and locked, None before its first finding.
+        """
+        before = Alert() if known is None else known.alert
+        after = rules.watch(before, sight.finding, now, sight.rule)
+        if after == before:
+            return None
+        return await self._write(connection, plant, about, before, after, sight.figure, now)
+
+    def _rule_of(self, key: Key | Watched) -> Rule | None:
+        if isinstance(key, Watched):
+            return None  # its present is looked at again and again: time alone moves nothing
+        limit = limits.catalogue().get(key.limit)
+        return self._rules.get((limit.force, Period(key.period))) if limit else None
 
     def _seen(self, plant: Plant, unit: Unit, each: Computed, now: datetime) -> Iterator[_Seen]:
         if each.closed and not each.changed:
@@ -124,7 +182,7 @@ class Alerting:
         self,
         connection: AsyncConnection[Any],
         plant: Plant,
-        key: Key,
+        key: Key | Watched,
         before: Alert,
         after: Alert,
         figure: Mapping[str, Any],

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf
 
+from core import conditionfile
+from core.conditions import Condition
 from core.errors import Misconfigured, Problem
 from ingest import channels
 from ingest.channels import Channel
@@ -93,8 +95,22 @@ class Ingest(BaseModel):
     backlog_mib: Annotated[int, Field(ge=1, le=4_096)] = 32
 
 
+class Conditions(BaseModel):
+    """`[conditions]`: a file of one's own that replaces, adds to and ends shipped conditions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    file: Path | None = None
+
+    def read(self) -> dict[str, Condition]:
+        """Return what is watched; raises Misconfigured with every problem of the file."""
+        if self.file is None:
+            return conditionfile.catalogue()
+        text = settings.read_text(self.file)
+        return conditionfile.parse(text, str(self.file), conditionfile.catalogue())
+
+
 class Settings(BaseModel):
-    """Everything one ingest worker is told."""
+    """Everything one ingest worker is told; `conditions` None: the shipped ones."""
 
     model_config = ConfigDict(frozen=True)
     database: settings.Database
@@ -102,6 +118,7 @@ class Settings(BaseModel):
     ingest: Ingest
     channels: tuple[Channel, ...] = ()
     keep: Keep = Keep()
+    conditions: dict[str, InstanceOf[Condition]] | None = None
 
 
 def load(
@@ -132,6 +149,11 @@ def load(
         keep = settings.section(document, "store", Keep, {})
     except Misconfigured as error:
         problems += error.problems
+    watched: dict[str, Condition] | None = None
+    try:
+        watched = settings.section(document, "conditions", Conditions, {}).read()
+    except Misconfigured as error:
+        problems += error.problems
     told: tuple[Channel, ...] = ()
     try:
         told = channels.load(document)
@@ -139,7 +161,14 @@ def load(
         problems += error.problems
     if store is None or mqtt is None or ingest is None or keep is None or problems:
         raise Misconfigured(problems)
-    return Settings(database=store, mqtt=mqtt, ingest=ingest, channels=told, keep=keep)
+    return Settings(
+        database=store,
+        mqtt=mqtt,
+        ingest=ingest,
+        channels=told,
+        keep=keep,
+        conditions=watched,
+    )
 
 
 def _broker(document: Document, overlay: Mapping[str, tuple[str, str]]) -> Mqtt:

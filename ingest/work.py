@@ -18,13 +18,14 @@ from psycopg_pool import PoolTimeout
 
 from core import names
 from core.errors import Retryable
-from ingest import crew
+from ingest import crew, notifier
 from ingest.alerting import Alerting
 from ingest.calculator import Calculator
+from ingest.casewatch import CaseWatch
+from ingest.conditions import Watcher
 from ingest.evaluator import Evaluator
 from ingest.latest import Latest
 from ingest.mending import Mender
-from ingest.notifier import Notifier
 from ingest.receipts import Receipts
 from ingest.source import Bounds
 from ingest.subscriber import Subscriber, everything, of_sites
@@ -77,6 +78,7 @@ class Round:
         self._latest = Latest()
         self._wake = watch.wake
         self._receipts = Receipts("")
+        self._subscriber: Subscriber | None = None
 
     async def run(self, ready: asyncio.Event) -> None:
         """Work until the share changes; `ready` is set once the broker is connected."""
@@ -122,6 +124,7 @@ class Round:
         writer = self._writer(subscriber, calculator)
         # A calculator that reads marks while holding the gate never misses a reading.
         calculator.gate = writer.gate
+        self._subscriber = subscriber
         return [
             *works,
             subscriber.run(),
@@ -134,16 +137,32 @@ class Round:
         """Return what one worker does for all: figures of units, alerts, policies of the store."""
         alerting = Alerting(self._settings.channels)
         evaluator = Evaluator(self._pool, self._watch.plants, self._clock, alerting)
-        notifiers = [Notifier(self._pool, each, self._clock) for each in self._settings.channels]
+        watcher = Watcher(
+            self._pool,
+            self._watch.plants,
+            self._clock,
+            alerting,
+            self._hears,
+            self._settings.conditions,
+        )
+        channels = self._settings.channels
+        casewatch = CaseWatch(self._pool, channels, self._watch.plants, self._clock)
+        notifiers = notifier.of_all(self._pool, channels, self._clock)
         return [
             self._again("evaluator", evaluator.run),
             self._again("announcements", evaluator.announce),
+            self._again("conditions", watcher.run),
             self._again("policies", self._run_policies),
+            self._again("cases", casewatch.run),
             *(
-                self._again(f"channel {channel.name}", notifier.run)
-                for channel, notifier in zip(self._settings.channels, notifiers, strict=True)
+                self._again(f"channel {channel.name}", each.run)
+                for channel, each in zip(channels, notifiers, strict=True)
             ),
         ]
+
+    def _hears(self) -> bool:
+        """Tell whether readings can reach us; one without sites hears by the other workers."""
+        return self._subscriber is None or self._subscriber.connected.is_set()
 
     def _reads(self) -> Reads:
         share, name = self._share, self._settings.mqtt.client_id

@@ -20,9 +20,11 @@ from core.clock import to_us
 from core.errors import Rejected, Retryable
 from core.progress import Progress
 from ingest import batch as batches
+from ingest import senders
 from ingest.gaps import Gaps
 from ingest.source import Bounds
 from store import agents, readings
+from store import senders as kept_senders
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -133,6 +135,7 @@ class Writer:
         self._hooks = hooks or Hooks()
         self._bounds = bounds or Bounds()
         self._marks: Watermarks | None = None
+        self._senders = senders.Senders()
         self.gate = asyncio.Lock()
         self.counters = Counters()
         self.gaps = Gaps()
@@ -246,6 +249,7 @@ class Writer:
                 self.counters.retries += 1
                 # The commit may have happened unseen: what memory holds is no longer sure.
                 self._marks = None
+                self._senders = senders.Senders()
                 self._hooks.failed()
                 log.warning("a batch waits %.1f s for the database: %s", back_off_s, error)
             await asyncio.sleep(back_off_s)
@@ -272,10 +276,15 @@ class Writer:
         declared, now = self._declared(), self._clock()
         async with self._pool.connection() as connection:
             done = await batches.write(connection, batch, declared, marks, now)
+            day = now.toordinal()
+            fresh = self._senders.fresh(batch.topics, batch.row_topic, batch.rows.point_id, day)
+            if fresh:
+                await kept_senders.learn(connection, senders.by_agent(fresh), now)
             await self._hooks.fence(connection, batch.sites.intersection(declared.plant.sites))
             async with self.gate:
                 await connection.commit()
                 self._hooks.committed(done.stored.new, done.marks)
+        self._senders.learned(fresh, day)
         if self._marks is not None:
             self._marks.advance(done.stored.new, to_us(now))
         return done

@@ -40,6 +40,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     _add_replay(leaves.add_parser("replay", help="recorded data through MQTT"))
     _add_regulator(leaves.add_parser("regulator", help="an inbox that takes signed alerts"))
     _add_platform(leaves.add_parser("platform", help="a data centre that is reported to"))
+    _add_mailbox(leaves.add_parser("mailbox", help="a mail server that keeps what it gets"))
+    _add_identity(leaves.add_parser("identity", help="an OpenID Connect provider to sign in at"))
 
 
 def _add_plant(parser: argparse.ArgumentParser) -> None:
@@ -124,7 +126,26 @@ def _add_regulator(parser: argparse.ArgumentParser) -> None:
         "--secret-file", type=Path, required=True, help="what the sender signs with"
     )
     parser.add_argument("--inbox", type=Path, required=True, help="SQLite file of what arrived")
+    parser.add_argument(
+        "--sender-key", metavar="KEY", help="whose Ed25519 signature is asked for, as ed25519:..."
+    )
     parser.set_defaults(run=_guarded(_run_regulator))
+
+
+def _add_mailbox(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=int, required=True, help="SMTP port on this machine")
+    parser.add_argument("--folder", type=Path, required=True, help="Maildir of what arrived")
+    parser.add_argument(
+        "--security",
+        choices=("starttls", "tls", "none"),
+        default="starttls",
+        help="how it is spoken to; default starttls",
+    )
+    parser.add_argument("--certificate", type=Path, help="PEM; default one of its own, beside it")
+    parser.add_argument("--key", type=Path, help="PEM of the certificate's private key")
+    parser.add_argument("--username", help="account that senders must have")
+    parser.add_argument("--password-file", type=Path, help="file that holds its password")
+    parser.set_defaults(run=_guarded(_run_mailbox))
 
 
 def _add_platform(parser: argparse.ArgumentParser) -> None:
@@ -134,6 +155,19 @@ def _add_platform(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--faults", type=_share, default=0.0, help="share of bad answers, 0 to 1")
     parser.add_argument("--seed", type=int, default=1, help="which answers are bad; default 1")
     parser.set_defaults(run=_guarded(_run_platform))
+
+
+def _add_identity(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=int, required=True, help="HTTP port on this machine")
+    parser.add_argument(
+        "--people", type=Path, required=True, help="TOML: [person.<id>] name, password, groups"
+    )
+    parser.add_argument("--client", default="danhao", help="id of the client; default danhao")
+    parser.add_argument("--secret-file", type=Path, help="its secret; left out: a public client")
+    parser.add_argument(
+        "--redirect", required=True, help="https://…/api/v1/session/oidc/<id>/callback"
+    )
+    parser.set_defaults(run=_guarded(_run_identity))
 
 
 def _share(text: str) -> float:
@@ -343,7 +377,30 @@ async def _run_regulator(args: argparse.Namespace) -> int:
 
     stop = threading.Event()
     _set_when_stopped(stop)
-    await asyncio.to_thread(regulator.serve, args.port, args.secret_file, args.inbox, utc_now, stop)
+    await asyncio.to_thread(
+        regulator.serve,
+        args.port,
+        args.secret_file,
+        args.inbox,
+        utc_now,
+        stop,
+        args.sender_key,
+    )
+    return WELL
+
+
+async def _run_mailbox(args: argparse.Namespace) -> int:
+    from simulators import mailbox  # noqa: PLC0415 - loaded when asked
+
+    door = mailbox.door_of(
+        args.folder,
+        args.security,
+        (args.certificate, args.key),
+        (args.username, args.password_file),
+        utc_now(),
+    )
+    box = mailbox.Mailbox(mailbox.open_folder(args.folder))
+    await mailbox.serve(box, door, args.port, _stopped())
     return WELL
 
 
@@ -354,6 +411,18 @@ async def _run_platform(args: argparse.Namespace) -> int:
     _set_when_stopped(stop)
     faults = platform.Faults(args.faults, args.seed)
     await asyncio.to_thread(platform.serve, args.port, args.key_file, args.state, faults, stop)
+    return WELL
+
+
+async def _run_identity(args: argparse.Namespace) -> int:
+    from simulators import httpserver, identity  # noqa: PLC0415 - loaded when asked
+
+    stop = threading.Event()
+    _set_when_stopped(stop)
+    file = args.secret_file
+    secret = None if file is None else httpserver.read_secret(file).decode("utf-8", "replace")
+    client = identity.Registered(args.client, args.redirect, secret)
+    await asyncio.to_thread(identity.serve, args.port, args.people, client, utc_now, stop)
     return WELL
 
 

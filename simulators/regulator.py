@@ -1,12 +1,14 @@
 """A regulator's inbox for the demonstration: takes signed alerts and answers receipts.
 
-It checks signatures with code of its own, written from the contract (design 4.6) and not from the
-sender, so that a mistake on one side shows. Promise: bodies, waiting and the inbox are bounded;
-the same key gets the same receipt, and what is not signed with the secret is not kept.
+It checks signatures with code of its own, written from the contract (design 4.6, docs/alerts.md)
+and not from the sender, so that a mistake on one side shows. Promise: bodies, waiting and the
+inbox are bounded; the same key gets the same receipt, and what is not signed with the secret, and
+by the sender's key where one is named, is not kept.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 MOST_KEPT: Final = 100_000
 MOST_SHOWN: Final = 500
 MOST_KEY_CHARS: Final = 200
@@ -44,24 +48,69 @@ log = logging.getLogger(__name__)
 
 def check(secret: bytes, header: str, body: bytes, now: datetime) -> None:
     """Raise RefusedError unless the header signs these bytes, lately: 400 stale, 401 wrong."""
-    stamps: list[str] = []
-    offered: list[str] = []
-    for part in header[:MOST_HEADER_CHARS].split(","):
-        name, _, value = part.strip().partition("=")
-        if name == "t":
-            stamps.append(value)
-        elif name == "v1" and len(offered) < MOST_SIGNATURES:
-            offered.append(value)
-    if len(stamps) != 1 or not stamps[0].isascii() or not stamps[0].isdigit() or not offered:
-        raise RefusedError(HTTPStatus.UNAUTHORIZED, "Danhao-Signature is not t=...,v1=...")
+    stamp, offered = _taken_apart(header, "Danhao-Signature")
     mac = hmac.new(secret, digestmod=hashlib.sha256)
-    mac.update(stamps[0].encode("ascii"))
+    mac.update(stamp.encode("ascii"))
     mac.update(b".")
     mac.update(body)
     wanted = mac.hexdigest().encode()
     if not any(hmac.compare_digest(wanted, each.encode()) for each in offered):
         raise RefusedError(HTTPStatus.UNAUTHORIZED, "the signature is not of this body and secret")
-    said = int(stamps[0][:MOST_STAMP_DIGITS])
+    _check_fresh(stamp, now)
+
+
+def check_by_key(public: Ed25519PublicKey, header: str, body: bytes, now: datetime) -> None:
+    """Raise RefusedError unless the key's owner signed these bytes, lately: 400 stale, 401 wrong.
+
+    One of the signatures is enough: a sender that changes its key signs by both for a while.
+    """
+    stamp, offered = _taken_apart(header, "Danhao-Signature-Ed25519")
+    signed = b"%s.%s" % (stamp.encode("ascii"), body)
+    if not any(_is_by(public, each, signed) for each in offered):
+        raise RefusedError(HTTPStatus.UNAUTHORIZED, "the signature is not of this body and key")
+    _check_fresh(stamp, now)
+
+
+def public_key(text: str) -> Ed25519PublicKey:
+    """Read a key as `danhao keys` prints it: "ed25519:" and the 32 bytes in base64."""
+    from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415 - only here
+
+    kind, _, encoded = text.strip().partition(":")
+    try:
+        raw = base64.b64decode(encoded.encode("ascii"), validate=True)
+        return ed25519.Ed25519PublicKey.from_public_bytes(raw if kind == "ed25519" else b"")
+    except ValueError as error:
+        message = "is no public key: write ed25519:... as `danhao keys show` prints it"
+        raise Misconfigured([Problem("--sender-key", message)]) from error
+
+
+def _is_by(public: Ed25519PublicKey, signature: str, signed: bytes) -> bool:
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - only here
+
+    try:
+        public.verify(bytes.fromhex(signature), signed)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def _taken_apart(header: str, name: str) -> tuple[str, list[str]]:
+    """Return the time stamp and the signatures of a header; raises RefusedError: 401."""
+    stamps: list[str] = []
+    offered: list[str] = []
+    for part in header[:MOST_HEADER_CHARS].split(","):
+        key, _, value = part.strip().partition("=")
+        if key == "t":
+            stamps.append(value)
+        elif key == "v1" and len(offered) < MOST_SIGNATURES:
+            offered.append(value)
+    if len(stamps) != 1 or not stamps[0].isascii() or not stamps[0].isdigit() or not offered:
+        raise RefusedError(HTTPStatus.UNAUTHORIZED, f"{name} is not t=...,v1=...")
+    return stamps[0], offered
+
+
+def _check_fresh(stamp: str, now: datetime) -> None:
+    said = int(stamp[:MOST_STAMP_DIGITS])
     if abs(now - datetime.fromtimestamp(said, UTC)) > TOLERANCE:
         raise RefusedError(HTTPStatus.BAD_REQUEST, "the signature is older than 300 s, or ahead")
 
@@ -137,6 +186,7 @@ class Server(LocalServer):
         self.secret = secret
         self.inbox = inbox
         self.clock = clock
+        self.sender: Ed25519PublicKey | None = None  # who must have signed, beside the secret
         self.refused = 0
 
     @property
@@ -178,6 +228,9 @@ class Handler(JsonHandler):
         now = self.server.clock()
         signature = self.headers.get("Danhao-Signature", "")
         check(self.server.secret, signature, body, now)
+        if self.server.sender is not None:
+            signed = self.headers.get("Danhao-Signature-Ed25519", "")
+            check_by_key(self.server.sender, signed, body, now)
         key = self.headers.get("Idempotency-Key", "")
         if not 0 < len(key) <= MOST_KEY_CHARS:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "Idempotency-Key is missing or too long")
@@ -208,17 +261,23 @@ def serve(
     inbox_file: Path,
     clock: Callable[[], datetime],
     stop: threading.Event,
+    sender_key: str | None = None,
 ) -> None:
     """Serve until `stop` is set; raises Misconfigured where port or files cannot be used."""
     secret = httpserver.read_secret(secret_file)
+    sender = None if sender_key is None else public_key(sender_key)
     try:
         inbox = Inbox(inbox_file)
     except sqlite3.Error as error:
         raise Misconfigured([Problem(str(inbox_file), f"is no inbox: {error}")]) from error
+
+    def listen(given: int) -> Server:
+        server = Server(given, secret, inbox, clock)
+        server.sender = sender
+        return server
+
     with closing(inbox):
-        httpserver.serve(
-            lambda given: Server(given, secret, inbox, clock), port, "the regulator's inbox", stop
-        )
+        httpserver.serve(listen, port, "the regulator's inbox", stop)
 
 
 def _utc(at: datetime) -> str:

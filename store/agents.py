@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from psycopg.types.json import Jsonb
+
 from core.progress import Progress, Spans
 
 if TYPE_CHECKING:
@@ -98,16 +100,22 @@ async def newest_epochs(
 async def report(
     connection: AsyncConnection[Any], site: str, agent: str, status: Status, seen_at: datetime
 ) -> None:
-    """Keep an agent's last word; the last to arrive counts, for a will is written long before."""
+    """Keep an agent's last word; the last to arrive counts, for a will is written long before.
+
+    A broker repeats the word it retains to whoever connects: that is no sign of life.
+    """
     await connection.execute(
         "insert into agent_status (site, agent, state, at, epoch, depth, oldest_at,"
-        " clock_offset_ms, seen_at) values (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        " clock_offset_ms, troubles, seen_at) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
         " on conflict (site, agent) do update set state = excluded.state, at = excluded.at,"
         " epoch = excluded.epoch, depth = excluded.depth, oldest_at = excluded.oldest_at,"
-        " clock_offset_ms = excluded.clock_offset_ms, seen_at = excluded.seen_at",
+        " clock_offset_ms = excluded.clock_offset_ms, troubles = excluded.troubles,"
+        " seen_at = case when (agent_status.state, agent_status.at, agent_status.epoch) ="
+        " (excluded.state, excluded.at, excluded.epoch) then agent_status.seen_at"
+        " else excluded.seen_at end",
         (
             site, agent, status.state.value, status.at, status.epoch, status.depth,
-            status.oldest_at, status.clock_offset_ms, seen_at,
+            status.oldest_at, status.clock_offset_ms, Jsonb(dict(status.troubles)), seen_at,
         ),
     )  # fmt: skip
 

@@ -6,12 +6,15 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api import answers
+from api import gauges as work_gauges
 from api.access import Action
 from api.deps import Services, Shared, allow
 from api.metrics import MEDIA_TYPE
 from api.security import STORE_IS_OUT
+from core.circuits import State
 from core.clock import to_us
 from core.errors import Misconfigured
+from store import circuits as stored_circuits
 from store import migrate, notifications, views
 
 FRESH_S: Final = 120.0  # a reading younger than this means that the path runs
@@ -39,7 +42,15 @@ async def readyz(shared: Shared) -> Response:
     )
 
 
-@router.get("/metrics", response_model=None, dependencies=[allow(Action.READ_METRICS)])
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={
+        200: {"content": {MEDIA_TYPE: {}}, "description": "Prometheus' text format."},
+        **answers.documented(None)["responses"],
+    },
+    dependencies=[allow(Action.READ_METRICS)],
+)
 async def metrics(shared: Shared) -> Response:
     """Write the counters and gauges of this process in Prometheus' text format."""
     try:
@@ -83,9 +94,16 @@ async def _measure(shared: Services) -> None:
         declared = await shared.plants.get(connection)
         known = await views.agents(connection, sorted(declared.plant.agents))
         told = await notifications.counts(connection)
+        circuits = await stored_circuits.states(connection)
+        await work_gauges.measure(shared.metrics, connection, declared.plant, shared.clock())
     gauges.forget("danhao_notifications")
     for state, count in told.items():
         gauges.set("danhao_notifications", count, state=state)
+    gauges.forget("danhao_channel_failures")
+    gauges.forget("danhao_channel_open")
+    for channel, circuit in circuits.items():
+        gauges.set("danhao_channel_failures", circuit.failures, channel=channel)
+        gauges.set("danhao_channel_open", circuit.state is State.OPEN, channel=channel)
     gauges.set("danhao_points_reporting", found.points)
     gauges.set("danhao_touched_spans", found.touched)
     if found.newest_reading_at is not None:

@@ -79,6 +79,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Return the virtual seconds since the loop began."""
         return self._jumping.now
 
+    def leap(self, seconds: float) -> None:
+        """Let time pass in which nothing of what waits for a time was done."""
+        self._jumping.now += seconds
+
     def run_in_executor(  # type: ignore[override]  # no executor is needed, whichever is given
         self, executor: object, func: Callable[..., T], *args: Any
     ) -> asyncio.Future[T]:

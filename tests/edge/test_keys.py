@@ -49,6 +49,18 @@ def test_a_key_is_made_for_its_owner_only_and_the_line_goes_into_the_plant_file(
     assert wire.verify(packet, key)
 
 
+def test_a_key_for_alerts_is_printed_as_a_receiver_takes_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "alerts.key"
+    assert danhao.main(["keys", "webhook", str(file)]) == 0
+    told = capsys.readouterr().out
+    assert told == wire.signer(file.read_bytes())[1] + "\n"
+    assert danhao.main(["keys", "webhook", str(file)]) == 2  # none is replaced
+    assert danhao.main(["keys", "webhook", str(tmp_path / "b.key"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["file"] == str(tmp_path / "b.key")
+
+
 def test_two_keys_are_never_the_same_and_none_is_replaced(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,7 @@ from core import plant as plants
 from core.clock import to_us
 from core.periods import Period
 from ingest.alerting import Alerting, Computed
-from ingest.channels import Channel
+from ingest.channels import Webhook
 from store import alerts
 
 if TYPE_CHECKING:
@@ -76,13 +76,13 @@ def computed(
     return Computed("al.liquid.ac", period, to_us(start), closed, changed, figures)
 
 
-def channel(folder: Path, url: str = "http://127.0.0.1:9/alerts", **more: Any) -> Channel:
+def channel(folder: Path, url: str = "http://127.0.0.1:9/alerts", **more: Any) -> Webhook:
     """Return a channel whose secret lies in the folder."""
     secret = folder / "secret"
     if not secret.exists():
         secret.write_text(SECRET)
     given = {"name": "regulator", "url": url, "secret_file": secret, "jurisdiction": "cn", **more}
-    return Channel.model_validate(given)
+    return Webhook.model_validate(given)
 
 
 @dataclass

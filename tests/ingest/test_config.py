@@ -84,3 +84,24 @@ def test_how_long_raw_readings_are_kept_is_told_in_the_file(tmp_path: Path) -> N
     (tmp_path / "danhao.toml").write_text("[store]\nraw_days = 1\n")
     with pytest.raises(Misconfigured, match=r"danhao.toml:2: store.raw_days"):
         config.load(given)
+
+
+def test_a_file_of_ones_own_changes_what_people_are_told_of(tmp_path: Path) -> None:
+    (tmp_path / "danhao.toml").write_text(
+        '[mqtt]\nurl = "mqtt://broker"\n[conditions]\nfile = "own.toml"\n'
+    )
+    own = tmp_path / "own.toml"
+    own.write_text("[condition.data_quality]\noff = true\n")
+    loaded = config.load(DATABASE)
+    assert loaded.conditions is not None
+    assert "data_quality" not in loaded.conditions
+    assert "agent_silent" in loaded.conditions
+    own.write_text("[condition.moon]\noff = true\n[condition.sun]\nwatch = 'sun'\n")
+    with pytest.raises(Misconfigured) as caught:
+        config.load(DATABASE)
+    told = [str(problem) for problem in caught.value.problems]
+    assert told[0].startswith("own.toml:1: condition.moon: is no shipped condition")
+    assert len(told) > 8
+    own.unlink()
+    with pytest.raises(Misconfigured, match=r"own\.toml: cannot be read"):
+        config.load(DATABASE)

@@ -15,7 +15,8 @@ import pytest
 
 from ingest import notifier, webhook
 from ingest.alerting import Alerting
-from ingest.notifier import CIRCUIT_AFTER, MOST_BACK_OFF_S, Circuit, Notifier
+from ingest.notifier import Notifier
+from ingest.transports import open_transport
 from tests.edge.certificates import Authority
 from tests.fixtures.service import free_port
 from tests.ingest.alertworld import NOW, SECRET, Desk, channel, month
@@ -58,7 +59,7 @@ class Post:
             await self.desk.see(month("exceeds"))
 
     async def step(self) -> int:
-        async with webhook.client(self.channel) as link:
+        async with open_transport(self.channel) as link:
             return await self.notifier.step(link)
 
     async def attempts(self) -> list[tuple[Any, ...]]:
@@ -242,9 +243,10 @@ async def test_a_secret_that_is_gone_is_an_attempt_without_the_secret_told(
     assert "not sent" in (await post.attempts())[0][2]
     (tmp_path / "secret").write_text(SECRET)
     with running(tmp_path / "inbox", SECRET.encode(), post.clock) as server:
-        again = Notifier(pool, channel(tmp_path, server.url), post.clock)
+        again_at = channel(tmp_path, server.url)
+        again = Notifier(pool, again_at, post.clock)
         post.clock.move(2)
-        async with webhook.client(post.channel) as link:
+        async with open_transport(again_at) as link:
             await again.step(link)
     assert await post.states() == [("delivered", 2, "inbox-000001")]
 
@@ -291,7 +293,7 @@ async def test_one_alerts_notifications_keep_their_order(pool: Pool, tmp_path: P
     post.clock.move(600)
     with running(tmp_path / "inbox", SECRET.encode(), post.clock) as server:
         there = channel(tmp_path, server.url)
-        async with webhook.client(there) as link:
+        async with open_transport(there) as link:
             again = Notifier(pool, there, post.clock)
             assert [await again.step(link) for _ in range(3)] == [1, 1, 0]
         items = await asyncio.to_thread(server.inbox.items)
@@ -334,27 +336,6 @@ async def test_run_delivers_what_is_raised_while_it_runs(pool: Pool, tmp_path: P
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-
-
-def test_back_off_doubles_from_one_second_to_five_minutes() -> None:
-    waits = [notifier.back_off_s(failures) for failures in range(1, 12)]
-    assert waits[:4] == [1, 2, 4, 8]
-    assert waits[-1] == MOST_BACK_OFF_S
-    assert notifier.back_off_s(10**9) == MOST_BACK_OFF_S
-
-
-def test_a_circuit_opens_after_failures_in_a_row_and_closes_at_the_first_success() -> None:
-    circuit = Circuit()
-    for _ in range(CIRCUIT_AFTER - 1):
-        circuit.settle(0, delivered=False)
-        assert circuit.lets_pass(0)
-    circuit.settle(0, delivered=False)
-    assert not circuit.lets_pass(0)
-    assert circuit.lets_pass(notifier.back_off_s(CIRCUIT_AFTER))
-    circuit.settle(100, delivered=False)
-    assert not circuit.lets_pass(100 + notifier.back_off_s(CIRCUIT_AFTER))
-    circuit.settle(200, delivered=True)
-    assert circuit.lets_pass(200)
 
 
 def test_the_signature_is_the_contracts() -> None:

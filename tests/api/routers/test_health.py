@@ -8,7 +8,10 @@ import httpx
 
 from api.app import create_app
 from api.config import Settings
+from core import circuits
+from core.circuits import CIRCUIT_AFTER, Circuit
 from store import access
+from store import circuits as stored_circuits
 from tests.api import world
 from tests.api.world import bearer
 
@@ -66,6 +69,21 @@ async def test_metrics_are_for_the_plant_and_bear_no_name_of_it(
     assert "gh-al" not in answer.text
     regulator = await client.get("/metrics", headers=bearer(tokens["regulator"]))
     assert regulator.status_code == 403
+
+
+async def test_metrics_tell_which_channel_of_alerts_is_out(
+    client: httpx.AsyncClient, tokens: dict[str, str], clock: world.Clock, pool: Pool
+) -> None:
+    circuit = Circuit()
+    for _ in range(CIRCUIT_AFTER):
+        circuit = circuits.settle(circuit, clock.now, "nobody listens", delivered=False)
+    async with pool.connection() as connection:
+        await stored_circuits.save(connection, "city", circuit)
+        await stored_circuits.save(connection, "duty", Circuit(tried_at=clock.now))
+    text = (await client.get("/metrics", headers=bearer(tokens["admin"]))).text
+    assert 'danhao_channel_open{channel="city"} 1\n' in text
+    assert f'danhao_channel_failures{{channel="city"}} {CIRCUIT_AFTER}\n' in text
+    assert 'danhao_channel_open{channel="duty"} 0\n' in text
 
 
 async def test_an_empty_store_is_served_as_empty_lists(database_url: str, pool: Pool) -> None:

@@ -35,6 +35,8 @@ async def test_a_token_is_traded_for_a_cookie_that_scripts_cannot_read(
         "scope": ["site:gh-al"],
         "csrf": answer.json()["csrf"],
         "expires_at": "2026-11-21T16:00:00Z",
+        "how": "token",
+        "leave": None,
     }
     cookie = answer.headers["set-cookie"]
     for part in ("danhao_session=", "HttpOnly", "SameSite=strict", "Path=/", "Max-Age=43200"):
@@ -44,13 +46,20 @@ async def test_a_token_is_traded_for_a_cookie_that_scripts_cannot_read(
     assert (await client.get("/api/v1/units")).status_code == 200
 
 
-async def test_the_cookie_is_secure_over_https(
+async def test_over_https_the_cookie_stays_there_and_is_of_this_host_only(
     client: httpx.AsyncClient, tokens: dict[str, str]
 ) -> None:
     answer = await client.post(
         "https://danhao.test/api/v1/session", headers=bearer(tokens["operator"])
     )
-    assert "Secure" in answer.headers["set-cookie"]
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith("__Host-danhao_session=")
+    assert "Secure" in cookie
+    assert "Strict-Transport-Security" in answer.headers
+    body = answer.json()
+    again = await client.get("https://danhao.test/api/v1/session")
+    assert again.json() == body
+    assert "Strict-Transport-Security" not in (await client.get("/healthz")).headers
 
 
 async def test_a_reloaded_page_asks_who_it_is_and_gets_the_same_csrf_token(
@@ -139,6 +148,61 @@ async def test_sign_in_and_out_are_audited(
             ("the operator", "sign_in"),
             ("the operator", "sign_out"),
         ]
+
+
+async def test_signing_in_again_ends_the_browsers_session_before(
+    client: httpx.AsyncClient, tokens: dict[str, str]
+) -> None:
+    await _sign_in(client, tokens["operator"])
+    before = client.cookies["danhao_session"]
+    await _sign_in(client, tokens["engineer"])
+    assert client.cookies["danhao_session"] != before
+    client.cookies.clear()
+    client.cookies.set("danhao_session", before)
+    assert (await client.get("/api/v1/session")).status_code == 401
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+async def test_another_sites_page_signs_nobody_in(
+    client: httpx.AsyncClient, tokens: dict[str, str], site: str
+) -> None:
+    headers = bearer(tokens["operator"]) | {"Sec-Fetch-Site": site}
+    answer = await client.post("/api/v1/session", headers=headers)
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
+
+
+async def test_a_cookie_in_use_is_renewed_by_whatever_is_asked(
+    client: httpx.AsyncClient, tokens: dict[str, str], clock: world.Clock
+) -> None:
+    body = await _sign_in(client, tokens["operator"])
+    cookies = {client.cookies["danhao_session"]}
+    for _ in range(3):
+        clock.move(1800)
+        assert (await client.get("/api/v1/units")).status_code == 200
+        cookies.add(client.cookies["danhao_session"])
+    assert len(cookies) == 2
+    assert (await client.get("/api/v1/session")).json() == body
+    written = await client.post("/api/v1/output", json=FACT, headers={"X-CSRF-Token": body["csrf"]})
+    assert written.status_code == 201
+
+
+async def test_a_stolen_cookie_ends_the_session_and_is_audited(
+    client: httpx.AsyncClient, tokens: dict[str, str], clock: world.Clock, pool: Pool
+) -> None:
+    await _sign_in(client, tokens["operator"])
+    stolen = client.cookies["danhao_session"]
+    for seconds in (1800, 1801, 100, 100):
+        clock.move(seconds)
+        await client.get("/api/v1/units")
+    newest = client.cookies["danhao_session"]
+    for cookie in (stolen, newest):
+        client.cookies.clear()
+        client.cookies.set("danhao_session", cookie)
+        assert (await client.get("/api/v1/units")).status_code == 401
+    async with pool.connection() as connection:
+        cursor = await connection.execute("select who, action from audit order by audit_id")
+        assert (await cursor.fetchall())[-1] == ("the operator", "session_stolen")
 
 
 async def test_a_bad_cookie_with_a_good_token_is_the_token(
