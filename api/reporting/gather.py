@@ -18,7 +18,7 @@ from core.periods import Period
 from core.reports.document import MOST_SECTIONS
 from core.reports.figuresection import UnitFigure
 from core.reports.quarter import Quarter
-from store import alerts, asof, results, standing
+from store import alertlists, alerts, asof, results, standing
 from store import figures as figures_of
 from store.figures import Asked as Asks
 
@@ -131,7 +131,8 @@ async def _alerts(
 ) -> list[Item]:
     """Return the alerts of a figure that stood in the period, the first raised first."""
     begin, end = from_us(bound[0]), from_us(bound[1])
-    kept = await alerts.page(connection, [key[0]], _RAISED, None, MOST_ALERTS)
+    scope = alertlists.Scope([key[0]], kinds=[alerts.EXCEEDANCE])
+    kept = await alertlists.page(connection, scope, _RAISED, None, MOST_ALERTS)
     stood = [
         one
         for one in kept

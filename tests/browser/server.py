@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.browser import canned
+from tests.browser import canned, canned_pages, canned_work
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +56,7 @@ class CannedServer:
         self.alerts = canned.alerts(units, canned.START)
         self.told = 0
         self.role = "operator"
+        self.work = canned_work.Work(canned.START)
         self.refusal: str | None = None
         self.signed_in = True
         self.silent = False
@@ -147,8 +148,11 @@ class CannedHandler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Sign in, or acknowledge an alert."""
         steps = urlsplit(self.path).path.split("/")
-        if steps[-1] == "acknowledge":
+        if steps[-1] == "acknowledge" and steps[-3] == "alerts":
             self.acknowledge(steps[-2])
+            return
+        if steps[-1] != "session":
+            self.write("/".join(steps[3:]))
             return
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             self.send_problem(HTTPStatus.UNAUTHORIZED, "The token is not known.")
@@ -174,8 +178,31 @@ class CannedHandler(BaseHTTPRequestHandler):
         if self.headers.get("X-CSRF-Token") != CSRF:
             self.send_problem(HTTPStatus.FORBIDDEN, "The X-CSRF-Token header is missing.")
             return
+        path = urlsplit(self.path).path.removeprefix("/api/v1/")
+        if path != "session":
+            self.send_answer(self.owner.work.delete(path))
+            return
         self.owner.signed_in = False
         self.send_json({})
+
+    def write(self, path: str) -> None:
+        """Take what a page of people's work sends."""
+        if not self.is_known() or self.headers.get("X-CSRF-Token") != CSRF:
+            self.send_problem(HTTPStatus.FORBIDDEN, "The X-CSRF-Token header is missing.")
+            return
+        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.owner.work.role = self.owner.role
+        body = json.loads(raw) if raw else {}
+        self.send_answer(self.owner.work.post(path, body, self.owner.alerts))
+
+    def send_answer(self, answer: canned_work.Answer | None) -> None:
+        """Send what the pages of people's work are answered."""
+        if answer is None:
+            self.send_problem(HTTPStatus.NOT_FOUND, "No such thing.")
+            return
+        status, body = answer
+        kind = "application/json" if status < HTTPStatus.BAD_REQUEST else "application/problem+json"
+        self.send_bytes(status, json.dumps(body).encode(), kind, {})
 
     def is_known(self) -> bool:
         """Whether the request carries a session that is still good."""
@@ -190,6 +217,7 @@ class CannedHandler(BaseHTTPRequestHandler):
         now = self.owner.now()
         steps = path.split("/")
         units = {unit.unit: unit for unit in self.owner.units}
+        self.owner.work.role = self.owner.role
         if path == "session":
             self.send_json(self.session())
         elif path == "units":
@@ -197,12 +225,14 @@ class CannedHandler(BaseHTTPRequestHandler):
         elif path == "indicators":
             self.send_list(canned.indicators())
         elif steps[0] == "sites" and steps[-1] == "closes":
-            self.send_list(canned.closes(steps[1]))
+            begun = [canned_work.whole_close(one) for one in canned.closes(steps[1])]
+            self.send_list([*begun, *self.own_closes(steps[1])])
         elif path == "limits":
             self.send_list(canned.limits())
         elif path == "alerts":
             wanted = query["state"].split(",")
-            self.send_list([a for a in self.owner.alerts.values() if a["state"] in wanted])
+            found = [a for a in self.owner.alerts.values() if a["state"] in wanted]
+            self.send_list([self.owner.work.alert(one, self.owner.alerts) for one in found])
         elif path == "points":
             self.send_list(self.points(query["unit"]))
         elif steps[0] == "points" and steps[-1] == "energy":
@@ -210,7 +240,19 @@ class CannedHandler(BaseHTTPRequestHandler):
         elif steps[0] == "units" and steps[-1] == "intensity" and steps[1] in units:
             self.send_list(self.series(units[steps[1]], query, now))
         else:
-            self.send_problem(HTTPStatus.NOT_FOUND, "No such thing.")
+            self.answer_page(path, query, now)
+
+    def own_closes(self, site: str) -> list[canned.Json]:
+        """Return the months that people closed here."""
+        return [one for one in self.owner.work.closes if one["site"] == site]
+
+    def answer_page(self, path: str, query: dict[str, str], now: datetime) -> None:
+        """Answer what a page beside the overview reads, or say that there is no such thing."""
+        found = canned_pages.answer(path, now)
+        if found is not None:
+            self.send_json(found)
+        else:
+            self.send_answer(self.owner.work.get(path, query, self.owner.alerts))
 
     def points(self, unit: str) -> list[canned.Json]:
         """Return a unit's one meter."""

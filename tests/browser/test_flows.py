@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
 import pytest
-from playwright.sync_api import (
-    Browser,
-    BrowserContext,
-    CDPSession,
-    ConsoleMessage,
-    Page,
-    Request,
-    expect,
-)
+from playwright.sync_api import Browser, CDPSession, expect
 
 from tests.browser.server import TOKEN, CannedServer
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.browser.visits import visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -45,56 +31,7 @@ YARDSTICK = """() => {
   }
   return sum + context.getImageData(0, 0, 1, 1).data.length
 }"""
-POTLINE_2 = "/p/gh-al/u/gh-al.potline-2"
-
-
-@dataclass  # no slots: the driver hangs its own attribute on the owner of a callback
-class Seen:
-    """What the browser complained about and asked for during a visit."""
-
-    complaints: list[str] = field(default_factory=list)
-    hosts: set[str] = field(default_factory=set)
-    requests: list[str] = field(default_factory=list)
-
-    def console(self, message: ConsoleMessage) -> None:
-        # A browser logs every 401 as an error; asking who is signed in is how the page learns it.
-        if message.type in {"error", "warning"} and "401" not in message.text:
-            self.complaints.append(message.text)
-
-    def request(self, request: Request) -> None:
-        self.requests.append(request.url)
-        self.hosts.add("/".join(request.url.split("/")[:3]))
-
-
-@contextmanager
-def visit(
-    browser: Browser,
-    server: CannedServer,
-    path: str,
-    *,
-    sign_in: bool = True,
-    width: int = 1440,
-    height: int = 1000,
-) -> Iterator[tuple[Page, Seen]]:
-    """Open the page, signed in or not; afterwards nothing may have been complained about."""
-    context: BrowserContext = browser.new_context(
-        viewport={"width": width, "height": height}, locale="zh-CN"
-    )
-    try:
-        seen = Seen()
-        page = context.new_page()
-        page.set_default_timeout(15_000)
-        page.on("console", seen.console)
-        page.on("pageerror", lambda error: seen.complaints.append(str(error)))
-        page.on("request", seen.request)
-        page.goto(server.address + path)
-        if sign_in:
-            page.locator("#token").fill(TOKEN)
-            page.keyboard.press("Enter")
-            expect(page.locator("[data-detail]")).to_be_visible()
-        yield page, seen
-    finally:
-        context.close()
+POTLINE_2 = "/p/gh-al?unit=gh-al.potline-2"
 
 
 def test_a_stranger_sees_nothing_and_signs_in_by_token(
@@ -142,16 +79,16 @@ def test_the_open_month_is_told_as_an_early_warning(browser: Browser, server: Ca
         expect(lapsed).to_contain_text("2020-12-31")
         expect(lapsed).to_contain_text("五（二）")
         link = lapsed.locator("a")
-        expect(link).to_have_attribute("href", "/api/v1/limits/cn-qh.al.liquid.ac.target-2020")
+        expect(link).to_have_attribute("href", "/limits/cn-qh.al.liquid.ac.target-2020")
 
 
 def test_switching_the_language_keeps_the_view(browser: Browser, server: CannedServer) -> None:
-    with visit(browser, server, POTLINE_2 + "?range=7&view=table") as (page, _):
+    with visit(browser, server, POTLINE_2 + "&range=7&view=table") as (page, _):
         expect(page.locator("#unit-title")).to_have_text("电解二系列")
         page.get_by_role("button", name="EN").click()
         expect(page.locator("#unit-title")).to_have_text("Potline 2")
         assert page.locator("html").get_attribute("lang") == "en"
-        assert page.url.endswith(POTLINE_2 + "?range=7&view=table&lang=en")
+        assert page.url.endswith(POTLINE_2 + "&range=7&view=table&lang=en")
         page.keyboard.press("l")
         expect(page.locator("#unit-title")).to_have_text("电解二系列")
 
@@ -172,7 +109,7 @@ def test_a_deep_link_opens_the_same_view_and_back_returns(
 
 def test_a_unit_that_is_not_there_is_named(browser: Browser, server: CannedServer) -> None:
     with visit(browser, server, "/", sign_in=True) as (page, _):
-        page.goto(server.address + "/p/gh-al/u/gh-al.nothing")
+        page.goto(server.address + "/p/gh-al?unit=gh-al.nothing")
         expect(page.locator("main")).to_contain_text("没有这个机组，或无权查看：gh-al.nothing")
 
 
@@ -441,12 +378,12 @@ def test_a_site_is_chosen_alone_and_all_come_back(browser: Browser, server: Cann
 
 
 def test_a_unit_of_several_indicators_shows_each(browser: Browser, server: CannedServer) -> None:
-    with visit(browser, server, "/p/dl-cem/u/dl-cem.kiln-1?lang=en") as (page, _):
+    with visit(browser, server, "/p/dl-cem?unit=dl-cem.kiln-1&lang=en") as (page, _):
         month = page.locator("[data-detail] dl div").nth(1)
         expect(month).to_contain_text("105.1 kgce/t")
         page.get_by_role("button", name="Electricity of clinker").click()
         expect(month).to_contain_text("54.8 kWh/t")
-        assert page.url.endswith("?indicator=cem.clinker.electricity&lang=en")
+        assert page.url.endswith("&indicator=cem.clinker.electricity&lang=en")
         limits = page.locator("[data-verdicts] details")
         expect(limits).to_have_attribute("data-limit", "cn.cem.clinker.electricity.level-3")
 
@@ -454,7 +391,7 @@ def test_a_unit_of_several_indicators_shows_each(browser: Browser, server: Canne
 def test_a_moved_limit_says_from_where_what_is_missing_and_when_it_holds(
     browser: Browser, server: CannedServer
 ) -> None:
-    with visit(browser, server, "/p/dl-cem/u/dl-cem.kiln-1?lang=en") as (page, _):
+    with visit(browser, server, "/p/dl-cem?unit=dl-cem.kiln-1&lang=en") as (page, _):
         level = page.locator("[data-limit='cn.cem.clinker.level-3']")
         level.locator("summary").click()
         expect(level.locator("[data-own]")).to_contain_text("114.90, moved to 117.00 kgce/t")

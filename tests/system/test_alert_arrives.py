@@ -18,7 +18,9 @@ UNIT = "gh-al.potline-2"
 
 
 def alerts(service: Service, **query: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = service.get("/api/v1/alerts", unit=UNIT, **query)["items"]
+    found: list[dict[str, Any]] = service.get(
+        "/api/v1/alerts", unit=UNIT, kind="exceedance", **query
+    )["items"]
     return found
 
 

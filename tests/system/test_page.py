@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import os
 import re
+import subprocess
+import sys
 from contextlib import contextmanager
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser import chromium
-from tests.fixtures.service import Service, data_directory, wait_until
+from tests.fixtures.service import ROOT, Service, data_directory, wait_until
+from tests.system import pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -186,7 +194,7 @@ def test_a_changed_reading_reaches_the_page_within_seconds(demo: Service, browse
 
 def test_each_indicator_of_a_unit_can_be_chosen(demo: Service, browser: Browser) -> None:
     unit = next(unit for unit in main_units(demo) if len(unit["indicators"]) > 1)
-    address = f"/p/{unit['site']}/u/{unit['unit']}"
+    address = f"/p/{unit['site']}?unit={unit['unit']}"
     names = {item["id"]: item["name"] for item in demo.get("/api/v1/indicators")["items"]}
     with visit(browser, demo, address) as page:
         month = page.locator("[data-detail] dl div").nth(1)
@@ -220,3 +228,212 @@ def test_a_firing_alert_is_shown_and_acknowledged(demo: Service, browser: Browse
         expect(row).to_contain_text(kept["acknowledged_by"])
         row.locator("a").click()
         expect(page.locator("[data-detail]")).to_have_attribute("data-detail", alert["unit"])
+
+
+FURNACE = "qh-fa.furnace-1"
+EVERY_PAGE = ("overview", "unit", "evidence", "limits", "quality", "checks", "agents")
+
+
+def address(service: Service, place: str) -> str:
+    """Return where a page of each kind is."""
+    return {
+        "overview": "/",
+        "unit": f"/p/qh-fa/u/{FURNACE}",
+        "evidence": f"/evidence/{pages.days(service, FURNACE)[-2]['result']}",
+        "limits": "/p/qh-fa/limits/cn-qh.fesi.smelting.target-2020",
+        "quality": "/p/qh-fa/quality",
+        "checks": "/p/qh-fa/checks",
+        "agents": "/agents",
+    }[place]
+
+
+def test_a_units_page_shows_month_forecast_and_excess_of_the_api(
+    demo: Service, browser: Browser
+) -> None:
+    for unit in main_units(demo):
+        name = unit["unit"]
+        with pages.opened(browser, demo, f"/p/{unit['site']}/u/{name}") as page:
+
+            def is_the_month(page: Page = page, name: str = name) -> bool:
+                text = page.locator("[data-figure] dd").first.inner_text()
+                return pages.agrees(text, pages.open_month(demo, name)["intensity"]["value"])
+
+            wait_until(is_the_month, 15, f"{name} to show the API's month")
+            foreseen = demo.get(f"/api/v1/units/{name}/forecast")
+            end = page.locator("[data-end]")
+            assert pages.agrees(end.inner_text(), foreseen["forecast"]["value"])
+            expect(page.locator("[data-outlook]")).to_have_count(len(foreseen["limits"]))
+            expect(page.locator("[data-forecast-chart] canvas")).to_be_visible()
+            excess = demo.get(f"/api/v1/units/{name}/excess")
+            total = page.locator("[data-cause='total'] td.number").first.inner_text()
+            assert abs(pages.number(total) - Decimal(excess["excess"]["per_output"])) < 2
+            sentence = page.locator("[data-sentence]")
+            expect(sentence).to_contain_text(unit["name"]["zh"])
+
+
+def test_the_causes_in_the_file_sum_to_the_excess_exactly(demo: Service, browser: Browser) -> None:
+    with pages.opened(browser, demo, f"/p/qh-fa/u/{FURNACE}") as page:
+        part = page.locator("[data-part='excess']")
+        with page.expect_download() as waiting:
+            part.get_by_role("button", name="CSV").click()
+        text = Path(waiting.value.path()).read_text("utf-8-sig")
+        rows = list(csv.DictReader(io.StringIO(text)))
+        (energy,) = [name for name in rows[0] if name.startswith("energy")]
+        told = {row["cause"]: Decimal(row[energy]) for row in rows if row[energy]}
+        total = told.pop("excess")
+        assert total != 0
+        assert sum(told.values()) == total
+
+
+def test_a_day_that_is_over_is_opened_by_its_address_and_stepped_from(
+    demo: Service, browser: Browser
+) -> None:
+    day = pages.days(demo, FURNACE)[-3]
+    name = day["period_start"][:10]
+    with pages.opened(browser, demo, f"/p/qh-fa/u/{FURNACE}?period=day&at={name}") as page:
+        figure = page.locator("[data-figure] dd").first
+        expect(figure).to_contain_text("kWh/t")
+        wait_until(
+            lambda: pages.agrees(figure.inner_text(), day["intensity"]["value"]), 15, "that day"
+        )
+        expect(page.locator("[data-part='forecast']")).to_contain_text("无需预测")
+        page.keyboard.press("[")
+        before = pages.days(demo, FURNACE)[-4]
+        expect(page.locator("[data-at]")).to_have_attribute("data-at", before["period_start"][:10])
+        wait_until(
+            lambda: pages.agrees(figure.inner_text(), before["intensity"]["value"]), 15, "the day"
+        )
+        page.keyboard.press("t")
+        link = page.locator("[data-trend] tbody a").first
+        expect(link).to_have_attribute("href", re.compile("^/evidence/"))
+
+
+def test_a_figure_is_followed_to_its_registers_and_its_pack_verifies(
+    demo: Service, browser: Browser, tmp_path: Path
+) -> None:
+    day = pages.days(demo, FURNACE)[-3]
+    with pages.opened(browser, demo, f"/evidence/{day['result']}?lang=en") as page:
+        value = page.locator("[data-value] strong")
+        wait_until(
+            lambda: pages.agrees(value.inner_text(), day["intensity"]["value"]), 15, "the figure"
+        )
+        expect(page.locator("[data-part='verdicts'] tbody tr")).to_have_count(len(day["verdicts"]))
+        page.get_by_role("button", name="Read and check").click()
+        expect(page.locator("[data-follows='true']")).to_be_visible(timeout=30_000)
+        row = page.locator("[data-input]")
+        point = row.get_attribute("data-input")
+        readings = demo.get(
+            f"/api/v1/points/{point}/readings",
+            **{"from": day["period_start"], "to": day["period_end"]},
+        )["items"]
+        first = pages.number(row.locator("td").nth(5).inner_text())
+        assert first <= readings[0]["value"]
+        assert readings[0]["value"] - first < 1000
+        with page.expect_download() as waiting:
+            page.get_by_role("link", name="Download the pack").click()
+        pack = tmp_path / "pack.jsonl"
+        waiting.value.save_as(pack)
+    done = subprocess.run(
+        [sys.executable, "-m", "danhao", "evidence", "verify", str(pack)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_limit_is_found_by_a_word_of_its_quotation(demo: Service, browser: Browser) -> None:
+    known = {item["id"]: item for item in demo.get("/api/v1/limits")["items"]}
+    with pages.opened(browser, demo, "/limits") as page:
+        found = page.locator("[data-found]")
+        expect(found).to_have_attribute("data-found", str(len(known)))
+        page.get_by_role("searchbox").fill("硅铁单位电耗")
+        expect(found).not_to_have_attribute("data-found", str(len(known)))
+        row = page.locator("[data-row='cn-qh.fesi.smelting.target-2020']")
+        row.locator("a").click()
+        detail = page.locator("[data-limit-detail]")
+        expect(detail.locator("blockquote")).to_have_text(
+            known["cn-qh.fesi.smelting.target-2020"]["quote"]
+        )
+        expect(detail).to_contain_text("五（二）")
+        expect(detail.locator("li")).to_have_count(1)
+        assert "find=" in page.url
+        page.reload()
+        expect(detail.locator("blockquote")).to_be_visible()
+
+
+def test_quality_checks_and_agents_say_what_the_api_says(demo: Service, browser: Browser) -> None:
+    demo.danhao("checks", "run", "--site", "qh-fa", "--data-dir", str(demo.data_dir))
+    with pages.opened(browser, demo, "/p/qh-fa/quality", role="regulator") as page:
+        score = demo.get("/api/v1/sites/qh-fa/quality", role="regulator")
+        shown_score = page.locator("[data-score] strong").inner_text()
+        assert abs(pages.number(shown_score) - Decimal(score["score"])) < 1
+        expect(page.locator("[data-rule]")).to_have_count(len(score["rules"]))
+        expect(page.locator("[data-kept='false']")).to_have_count(
+            len([rule for rule in score["rules"] if rule["kept"] is False])
+        )
+        expect(page.locator("[data-heat] tbody tr")).to_have_count(2)
+    with pages.opened(browser, demo, "/p/qh-fa/checks", role="regulator") as page:
+        run = demo.get("/api/v1/sites/qh-fa/checks")["items"][0]
+        expect(page.locator("[data-run]")).to_have_attribute("data-run", run["check"])
+    with pages.opened(browser, demo, "/agents") as page:
+        agents = demo.get("/api/v1/agents")["items"]
+        expect(page.locator("[data-agent]")).to_have_count(len(agents))
+        for site in SITES:
+            gateway = page.locator(f"[data-agent='{site}/gw-01']")
+            expect(gateway).to_have_attribute("data-state", "online")
+
+
+def test_every_page_is_reached_by_keyboard_alone(demo: Service, browser: Browser) -> None:
+    with pages.opened(browser, demo, f"/p/qh-fa?unit={FURNACE}") as page:
+        expect(page.locator("[data-detail]")).to_be_visible()
+        for letter, place in (("l", "limits"), ("q", "quality"), ("m", "checks"), ("c", "agents")):
+            page.keyboard.press("g")
+            page.keyboard.press(letter)
+            expect(page.locator(f"main[data-page='{place}']")).to_be_visible()
+            assert page.url.endswith(f"/p/qh-fa/{place}")
+        page.keyboard.press("g")
+        page.keyboard.press("o")
+        page.locator(f"[data-kpi='{FURNACE}']").focus()
+        page.keyboard.press("Enter")
+        if page.locator("main[data-page='unit']").count() == 0:  # chosen first, then opened
+            page.keyboard.press("Enter")
+        expect(page.locator("main[data-page='unit']")).to_be_visible()
+        page.keyboard.press("t")
+        expect(page.locator("[data-trend] table")).to_be_visible()
+        page.go_back()
+        expect(page.locator("#matrix")).to_be_visible()
+
+
+@pytest.mark.parametrize("place", EVERY_PAGE)
+def test_a_shared_link_opens_the_same_page_for_every_role(
+    demo: Service, browser: Browser, place: str
+) -> None:
+    for role in ("operator", "regulator", "admin"):
+        with pages.opened(browser, demo, address(demo, place), role=role) as page:
+            expect(page.locator("h1")).to_have_count(1)
+            expect(page.locator("[aria-busy='true']")).to_have_count(0)
+            assert page.get_by_role("alert").count() == 0
+
+
+@pytest.mark.parametrize("place", EVERY_PAGE)
+def test_no_page_has_a_barrier_or_scrolls_sideways(
+    demo: Service, browser: Browser, place: str
+) -> None:
+    looks = (("zh", "light", (1920, 1080)), ("en", "dark", (390, 844)))
+    for lang, theme, size in looks:
+        path = f"{address(demo, place)}?lang={lang}&theme={theme}"
+        with pages.opened(browser, demo, path, size=size) as page:
+            expect(page.locator("[aria-busy='true']")).to_have_count(0)
+            barriers = [
+                (one["id"], one["impact"], one["nodes"][0]["target"])
+                for one in Axe().run(page).response["violations"]
+            ]
+            assert barriers == []
+            assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+            folder = os.environ.get("DANHAO_PAGE_PICTURES")
+            if folder is not None:  # the pictures of docs/page.md, when they are asked for
+                page.set_viewport_size({"width": size[0], "height": 1000})
+                page.screenshot(path=Path(folder) / f"{place}-{lang}-{theme}-{size[0]}.png")

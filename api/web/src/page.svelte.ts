@@ -8,7 +8,7 @@ import { backoffMs, next, presentOf, SILENT, type Link, type Signal } from './co
 import { choose, HTML_LANG } from './core/locale.ts'
 import { readPalette, type Palette } from './core/palette.ts'
 import { DEFAULT_ZONE, instant, type Lang } from './core/plant_time.ts'
-import { format, parse, type Route, type Theme } from './core/route.ts'
+import { elsewhere, format, parse, type Route, type Theme } from './core/route.ts'
 import type { Word } from './core/source.ts'
 import { openStream, type Stream } from './core/stream.ts'
 import { UnitStore } from './core/store.ts'
@@ -57,6 +57,8 @@ class PageModel {
   limits = $state.raw<ReadonlyMap<string, Limit>>(new Map())
   palette = $state.raw<Palette | null>(null)
   singleKeys = $state(stored('danhao.keys') !== 'off')
+  /** What `[` and `]` do on the page that is open: its next shorter or earlier, longer or later. */
+  step = $state.raw<((by: 1 | -1) => void) | null>(null)
   private preferred = $state<'light' | 'dark'>('light')
   private feed: Feed = EMPTY
   private stream: Stream | null = null
@@ -108,16 +110,38 @@ class PageModel {
     this.route = route
   }
 
+  /** Opens another place; of the view only language, theme and table come along. */
+  visit(to: Partial<Route>): void {
+    this.go(elsewhere(this.route, to), 'step')
+  }
+
+  /** Chooses a unit; one that is chosen already is opened. */
   open(unit: UnitView, indicator: string | null = null): void {
+    const again = this.route.place === 'overview' && this.selectedId === unit.unit
+    if (again && (indicator === null || indicator === this.indicator)) this.openPage(unit)
+    else this.choose(unit, indicator)
+  }
+
+  /** Opens a unit's own page, on the indicator that was looked at. */
+  openPage(unit: UnitView): void {
+    const { indicator } = this.route
+    this.visit({ place: 'unit', site: unit.site, unit: unit.unit, indicator })
+  }
+
+  /** Shows a unit in the overview, or on the unit page where that is open. */
+  private choose(unit: UnitView, indicator: string | null): void {
+    const base = this.route.place === 'overview' ? this.route : elsewhere(this.route, {})
     const every = this.route.site === null ? true : this.route.every
-    this.go({ site: unit.site, unit: unit.unit, every, indicator }, 'step')
+    const to = { site: unit.site, unit: unit.unit, indicator, limit: null, at: null }
+    if (this.route.place === 'unit') this.go(to, 'step')
+    else this.go({ ...base, every, ...to }, 'step')
   }
 
   /** Shows the unit an alert is about, on the indicator it is about. */
   openAlert(alert: AlertItem): void {
     this.alerts.chosen = alert.id
     const unit = this.store.find(alert.unit)
-    if (unit) this.open(unit, unit.indicators[0] === alert.indicator ? null : alert.indicator)
+    if (unit) this.choose(unit, unit.indicators[0] === alert.indicator ? null : alert.indicator)
   }
 
   /** Acknowledges an alert, where the viewer may and the link is up. */
@@ -147,9 +171,10 @@ class PageModel {
     this.singleKeys = on
   }
 
-  async signIn(token: string): Promise<void> {
+  /** Goes on as whoever has just signed in. */
+  enterAs(session: Session): void {
     const before = this.session
-    this.session = await client.signIn(token)
+    this.session = session
     // The kept screen belongs to whoever saw it: another role or scope starts with an empty one.
     if (before && JSON.stringify(scopeOf(before)) !== JSON.stringify(scopeOf(this.session))) {
       this.forget()
@@ -164,11 +189,13 @@ class PageModel {
   async signOut(): Promise<void> {
     const csrf = this.session?.csrf
     if (csrf) await client.signOut(csrf)
+    const leave = this.session?.leave
     this.session = null
     this.forget()
     this.gate = 'closed'
     this.signal({ kind: 'refused' })
     this.stream?.again()
+    if (leave) location.assign(leave)
   }
 
   private forget(): void {
@@ -245,7 +272,7 @@ class PageModel {
     void this.readAlerts()
   }
 
-  private async readAlerts(): Promise<void> {
+  async readAlerts(): Promise<void> {
     try {
       await this.alerts.read()
     } catch (failure) {

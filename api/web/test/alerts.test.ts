@@ -9,6 +9,7 @@ import {
   NO_ALERTS,
   priorityOf,
   raisedSince,
+  siteOf,
   toldOf,
 } from '../src/core/alerts.ts'
 import { overText } from '../src/core/phrases.ts'
@@ -20,6 +21,47 @@ test('severities are read as priorities', () => {
   assert.deepEqual(
     [4, 3, 2, 1, 0].map((severity) => priorityOf({ severity })),
     [1, 1, 2, 3, 0],
+  )
+})
+
+test('the meters behind a dead gateway are not listed; what was told for itself is', () => {
+  const quiet = {
+    kind: 'behind',
+    told: false,
+    since: '2026-11-21T06:00:00Z',
+    until: null,
+    alert: 'gateway',
+    silence: null,
+    document: null,
+    reason: null,
+    by: null,
+  }
+  const meter = { id: 'meter', kind: 'condition' }
+  const held = merged(NO_ALERTS, [
+    alert({ id: 'gateway', kind: 'condition', folded: 500 }),
+    alert({ ...meter, quiet }),
+    alert({ id: 'early', kind: 'condition', state: 'pending', raised_at: null }),
+    alert({ id: 'known', kind: 'condition', quiet: { ...quiet, told: true } }),
+    alert({ id: 'shelved', quiet: { ...quiet, kind: 'shelved', alert: null } }),
+  ])
+  assert.deepEqual([...held.keys()], ['gateway', 'known', 'shelved'])
+  const freed = merged(held, [alert({ ...meter, quiet: null })])
+  assert.ok(freed.has('meter'))
+  assert.ok(!merged(freed, [alert({ ...meter, quiet })]).has('meter'))
+})
+
+test('an alert that concerns no unit counts, has a site or none, and marks no tile', () => {
+  const agent = { kind: 'condition', unit: null, subject: { kind: 'agent', id: 'gh-al.gw-01' } }
+  const held = merged(NO_ALERTS, [
+    alert({ id: 'agent', ...agent, site: 'gh-al' }),
+    alert({ id: 'store', ...agent, site: null }),
+    alert({ id: 'limit', unit: 'nx-fa.furnace-1' }),
+  ])
+  assert.equal(countsOf(held).unacknowledged, 3)
+  assert.deepEqual([...marksOf(held).keys()], ['nx-fa.furnace-1'])
+  assert.deepEqual(
+    [...held.values()].map((one) => siteOf(one)),
+    ['gh-al', null, 'nx-fa'],
   )
 })
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
+  axisPlaces,
   completenessText,
   deviationText,
   figure,
@@ -50,4 +51,16 @@ test('completeness is rounded down, so nearly whole is not whole', () => {
 test('power is in MW from ten megawatts', () => {
   assert.deepEqual(powerText('441234.1'), { value: '441.2', unit: 'MW' })
   assert.deepEqual(powerText('1690.2'), { value: '1690', unit: 'kW' })
+})
+
+test('labels of an axis differ however close its ends lie', () => {
+  const ranges: [number, number][] = [[8000, 8400], [103.9, 104.1], [0.0012, 0.0013], [12, 13]]
+  for (const range of ranges) {
+    const places = axisPlaces(range, 0)
+    const step = (range[1] - range[0]) / 5
+    const labels = Array.from({ length: 6 }, (_, n) => fixed(range[0] + n * step, places))
+    assert.equal(new Set(labels).size, labels.length, labels.join(' '))
+  }
+  assert.equal(axisPlaces([8000, 8400], 0), 0)
+  assert.equal(axisPlaces([5, 5], 1), 1)
 })

@@ -100,3 +100,14 @@ test('meters add up with their signs, and an hour one of them lacks is left out'
   assert.equal(sum.length, 1)
   assert.equal(sum[0]?.energy?.value, '6')
 })
+
+test('a day that has only begun does not flatten the ended ones; alone it sets the scale', () => {
+  const young = { ...dayItem('2026-11-05', '5000'), closed: false }
+  const ended = ['2026-11-02', '2026-11-03', '2026-11-04'].map((date) => dayItem(date, '13300'))
+  const from = Date.parse('2026-11-02T00:00:00+08:00')
+  const to = Date.parse('2026-11-05T03:00:00+08:00')
+  const among = yRange(toSeries([...ended, young], from, to))
+  const alone = yRange(toSeries([young], from, to))
+  assert.ok(among && among[0] > 12_000, String(among))
+  assert.ok(alone && alone[0] < 5_000, String(alone))
+})

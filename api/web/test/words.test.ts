@@ -1,20 +1,43 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { toCsv } from '../src/chart/csv.ts'
-import { CATALOGUES, say, sayWord, type Key } from '../src/core/catalogue.ts'
+import { CATALOGUES, say, sayWord, SUBJECTS, type Key } from '../src/core/catalogue.ts'
 import { inputsText } from '../src/core/inputs.ts'
+import type { Words } from '../src/core/words/both.ts'
 import { choose, duration, nameOf } from '../src/core/locale.ts'
 
 const keys = Object.keys(CATALOGUES.zh) as Key[]
 
-test('both languages say everything, with the same places to fill', () => {
-  assert.deepEqual(Object.keys(CATALOGUES.en).sort(), [...keys].sort())
-  const places = (text: string): string[] => [...text.matchAll(/\{(\w+)\}/g)].map((m) => m[1] ?? '')
-  for (const key of keys) {
-    assert.ok(CATALOGUES.zh[key].trim() && CATALOGUES.en[key].trim(), key)
-    assert.deepEqual(places(CATALOGUES.en[key]).sort(), places(CATALOGUES.zh[key]).sort(), key)
+async function everySubject(): Promise<[string, Words<string>][]> {
+  const folder = new URL('../src/core/words/', import.meta.url)
+  const out: [string, Words<string>][] = []
+  for (const file of readdirSync(folder)) {
+    const held = (await import(new URL(file, folder).href)) as Record<string, unknown>
+    for (const [name, value] of Object.entries(held)) {
+      if (name === name.toUpperCase()) out.push([`${file} ${name}`, value as Words<string>])
+    }
   }
+  return out
+}
+
+test('both languages say everything, with the same places to fill', async () => {
+  const places = (text: string): string[] => [...text.matchAll(/\{(\w+)\}/g)].map((m) => m[1] ?? '')
+  const subjects = await everySubject()
+  assert.ok(subjects.length >= SUBJECTS.length + 4)
+  for (const [name, { zh, en }] of subjects) {
+    assert.deepEqual(Object.keys(en).sort(), Object.keys(zh).sort(), name)
+    for (const key of Object.keys(zh)) {
+      assert.ok(zh[key]?.trim() && en[key]?.trim(), `${name} ${key}`)
+      assert.deepEqual(places(en[key] ?? '').sort(), places(zh[key] ?? '').sort(), `${name} ${key}`)
+    }
+  }
+})
+
+test('no word of the catalogue is said by two subjects', () => {
+  const all = SUBJECTS.flatMap((subject) => Object.keys(subject.zh))
+  assert.deepEqual(all.filter((key, at) => all.indexOf(key) !== at), [])
+  assert.deepEqual([...all].sort(), [...keys].sort())
 })
 
 test('the verdicts carry their agreed words', () => {

@@ -3,6 +3,7 @@
 
 import uPlot from 'uplot'
 import { FONT, hatchPattern, type Palette } from '../core/palette.ts'
+import { nameAhead, paintAhead, type Ahead } from './ahead.ts'
 
 export interface Mark {
   /** Milliseconds, half-open. */
@@ -32,6 +33,9 @@ export interface Drawing {
   readonly timeLabel: (ms: number) => string
   readonly valueLabel: (value: number) => string
   readonly ticks: (from: number, to: number, most: number) => number[]
+  /** The time ahead of the marks, and until when (ms) the chart goes on. */
+  readonly ahead?: Ahead | null
+  readonly until?: number
 }
 
 const SECOND = 1000
@@ -94,7 +98,7 @@ export class Plot {
       font: `${rem * 0.75}px ${FONT}`,
     }
     const first = drawing.marks[0]?.from ?? 0
-    const last = drawing.marks.at(-1)?.to ?? 1
+    const last = drawing.until ?? drawing.marks.at(-1)?.to ?? 1
     return {
       width: Math.max(1, this.host.clientWidth),
       height: Math.max(1, this.host.clientHeight),
@@ -177,8 +181,11 @@ export class Plot {
     if (this.drawing.style === 'dots') this.whiskers(u)
     this.lines(u, runs)
     this.partials(u)
+    const { ahead, palette } = this.drawing
+    if (ahead) paintAhead(u, ahead, palette)
     context.restore()
     this.names(u)
+    if (ahead) nameAhead(u, ahead, palette)
   }
 
   /** Marks with a value, cut at every gap. */
@@ -220,7 +227,9 @@ export class Plot {
       context.rect(from, u.bbox.top, across(u, limit.to) - from, edge - u.bbox.top)
       context.clip()
       context.fillStyle = this.drawing.palette['over-fill']
-      for (const run of runs) {
+      for (const whole of runs) {
+        // What an hour of an open day shows is no finding to be coloured.
+        const run = whole.filter((mark) => !mark.open)
         const [head, tail] = [run[0], run.at(-1)]
         if (!head || !tail || run.length < 2) continue
         context.beginPath()
@@ -296,10 +305,29 @@ export class Plot {
     context.beginPath()
     const radius = Math.min(2.75 * devicePixelRatio, Math.max(1.5 * devicePixelRatio, most))
     const [x, y] = [across(u, middle(mark) * SECOND), up(u, mark.value ?? 0)]
+    const { top, height } = u.bbox
+    if (y < top || y > top + height) {
+      this.beyond(u, x, y < top ? top : top + height, y < top ? 1 : -1)
+      return
+    }
     context.arc(x, y, mark.open ? radius * 1.3 : radius, 0, Math.PI * 2)
     context.fillStyle = mark.open ? palette.panel : palette.ink
     context.fill()
     if (mark.open) context.stroke()
+  }
+
+  /** A figure off the scale: a hollow arrow at the edge, its number in the read-out. */
+  private beyond(u: uPlot, x: number, edge: number, turn: 1 | -1): void {
+    const context = u.ctx
+    const size = 5 * devicePixelRatio
+    context.beginPath()
+    context.moveTo(x, edge + turn)
+    context.lineTo(x - size, edge + turn * size * 1.5)
+    context.lineTo(x + size, edge + turn * size * 1.5)
+    context.closePath()
+    context.fillStyle = this.drawing.palette.panel
+    context.fill()
+    context.stroke()
   }
 
   private partials(u: uPlot): void {

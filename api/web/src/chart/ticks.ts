@@ -1,6 +1,8 @@
 // Where a time axis is labelled, in plant time.
 
+import { beginOf, nameAt, shifted } from '../core/calendar.ts'
 import { parts } from '../core/plant_time.ts'
+import type { PeriodChoice } from '../core/route.ts'
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
@@ -25,4 +27,20 @@ export function hourTicks(from: number, to: number, most: number, zone: string):
     if (Number(parts(at, zone).hour) % every === 0) out.push(at)
   }
   return out
+}
+
+/** Middles of whole plant months or years in [from, to), at most `most`, counted back from the newest. */
+export function middles(
+  from: number,
+  to: number,
+  most: number,
+  kind: PeriodChoice,
+  zone: string,
+): number[] {
+  const out: number[] = []
+  for (let name = nameAt(to - 1, kind, zone); beginOf(name, zone) >= from; name = shifted(name, -1)) {
+    out.unshift((beginOf(name, zone) + beginOf(shifted(name, 1), zone)) / 2)
+  }
+  const every = Math.max(1, Math.ceil(out.length / Math.max(1, most)))
+  return out.filter((at, n) => at < to && (out.length - 1 - n) % every === 0)
 }

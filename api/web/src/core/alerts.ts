@@ -25,12 +25,22 @@ export function isRaised(alert: AlertItem): boolean {
   return alert.state === 'firing' || alert.state === 'clearing'
 }
 
-/** What is held after changes; resolved ones leave. */
+/**
+ * Whether another alert speaks for it, or it is not known yet whether one does: the meters behind a
+ * dead gateway are one matter. What was told for itself stays.
+ */
+export function isFolded(alert: AlertItem): boolean {
+  const kind = alert.quiet?.kind
+  if (kind === 'behind' || kind === 'waiting') return alert.quiet?.told === false
+  return alert.kind === 'condition' && alert.state === 'pending'
+}
+
+/** What is held after changes; resolved and folded ones leave. */
 export function merged(held: Held, changed: readonly AlertItem[]): Held {
   if (changed.length === 0) return held
   const next = new Map(held)
   for (const alert of changed) {
-    if (alert.state === 'resolved') next.delete(alert.id)
+    if (alert.state === 'resolved' || isFolded(alert)) next.delete(alert.id)
     else next.set(alert.id, kept(next.get(alert.id), alert))
   }
   return next
@@ -84,7 +94,7 @@ export function marksOf(held: Held): ReadonlyMap<string, AlertMark> {
   const marks = new Map<string, AlertMark>()
   for (const alert of held.values()) {
     const priority = priorityOf(alert)
-    if (priority === 0 || !isRaised(alert)) continue
+    if (priority === 0 || !isRaised(alert) || alert.unit === null) continue
     const before = marks.get(alert.unit)
     marks.set(alert.unit, {
       priority: before && before.priority < priority ? before.priority : priority,
@@ -101,6 +111,11 @@ export function excess(alert: AlertItem): number | null {
   if (value === null || limit === null || limit === 0) return null
   const ratio = (value - limit) / limit
   return alert.cmp?.startsWith('>') ? -ratio : ratio
+}
+
+/** The site an alert concerns; null: it is the service's own. */
+export function siteOf(alert: AlertItem): string | null {
+  return alert.site ?? alert.unit?.split('.')[0] ?? null
 }
 
 /** The grade of the limit an alert stands for. */

@@ -9,6 +9,7 @@ import type {
   MonthClose,
   Page,
   PeriodItem,
+  PeriodKind,
   Point,
   Session,
   UnitView,
@@ -24,10 +25,13 @@ const MOST_PAGES = 20
 export class Failure extends Error {
   readonly trouble: Trouble
   readonly status: number
-  constructor(trouble: Trouble, status: number, detail: string) {
+  /** Each thing that was wrong, where the server tells them apart. */
+  readonly reasons: readonly string[]
+  constructor(trouble: Trouble, status: number, detail: string, reasons: readonly string[] = []) {
     super(detail)
     this.trouble = trouble
     this.status = status
+    this.reasons = reasons
   }
 }
 
@@ -43,9 +47,14 @@ export function serverTime(response: Response): number | null {
   return Number.isNaN(ms) ? null : ms
 }
 
-async function request(path: string, init: RequestInit = {}): Promise<Response> {
+/** One request; anything but success is a Failure. */
+export async function ask(
+  path: string,
+  init: RequestInit = {},
+  patienceMs = PATIENCE_MS,
+): Promise<Response> {
   let response: Response
-  const stop = AbortSignal.timeout(PATIENCE_MS)
+  const stop = AbortSignal.timeout(patienceMs)
   const signal = init.signal ? AbortSignal.any([init.signal, stop]) : stop
   try {
     response = await fetch(BASE + path, { ...init, signal, credentials: 'same-origin' })
@@ -53,38 +62,48 @@ async function request(path: string, init: RequestInit = {}): Promise<Response> 
     const detail = cause instanceof Error ? cause.message : String(cause)
     throw new Failure('unreachable', 0, detail)
   }
-  if (!response.ok) throw new Failure(troubleOf(response.status), response.status, await why(response))
+  if (!response.ok) throw await refusal(response)
   return response
 }
 
-async function why(response: Response): Promise<string> {
+async function refusal(response: Response): Promise<Failure> {
+  const { status } = response
+  const made = (detail: string, reasons: readonly string[] = []): Failure =>
+    new Failure(troubleOf(status), status, detail, reasons)
   try {
-    const problem: unknown = await response.json()
-    const detail = (problem as { detail?: unknown; title?: unknown }).detail
-    return typeof detail === 'string' ? detail : `HTTP ${response.status}`
+    const problem = (await response.json()) as { detail?: unknown; errors?: unknown }
+    const detail = typeof problem.detail === 'string' ? problem.detail : `HTTP ${status}`
+    return made(detail, reasonsOf(problem.errors))
   } catch {
-    return `HTTP ${response.status}`
+    return made(`HTTP ${status}`)
   }
 }
 
-async function list<T>(path: string, signal?: AbortSignal): Promise<T[]> {
+function reasonsOf(errors: unknown): string[] {
+  const found = Array.isArray(errors) ? (errors as { message?: unknown }[]) : []
+  return found.map((one) => one.message).filter((text) => typeof text === 'string')
+}
+
+/** Every item of a list, page by page. */
+export async function list<T>(path: string, signal?: AbortSignal): Promise<T[]> {
   return (await listAt<T>(path, signal)).items
 }
 
-interface Told<T> {
+export interface Told<T> {
   readonly items: T[]
   /** The server's time (ms) of its first page. */
   readonly at: number | null
 }
 
-async function listAt<T>(path: string, signal?: AbortSignal): Promise<Told<T>> {
+/** A list as `list` gives it, with the server's time. */
+export async function listAt<T>(path: string, signal?: AbortSignal): Promise<Told<T>> {
   const out: T[] = []
   let at: number | null = null
   let cursor: string | null = null
   for (let page = 0; page < MOST_PAGES; page += 1) {
     const mark: string = path.includes('?') ? '&' : '?'
     const more: string = cursor === null ? '' : `${mark}cursor=${encodeURIComponent(cursor)}`
-    const response = await request(path + more, signal ? { signal } : {})
+    const response = await ask(path + more, signal ? { signal } : {})
     const body = (await response.json()) as Page<T>
     at ??= serverTime(response)
     out.push(...body.items)
@@ -94,24 +113,25 @@ async function listAt<T>(path: string, signal?: AbortSignal): Promise<Told<T>> {
   return { items: out, at }
 }
 
-function spanOf(from: number, to: number): string {
+/** The query of a span [from, to) in milliseconds. */
+export function spanOf(from: number, to: number): string {
   const text = (ms: number): string => encodeURIComponent(new Date(ms).toISOString())
   return `from=${text(from)}&to=${text(to)}`
 }
 
 /** Who is signed in; a Failure `stranger` when nobody is. */
 export async function session(): Promise<Session> {
-  return (await (await request('/session')).json()) as Session
+  return (await (await ask('/session')).json()) as Session
 }
 
 /** Trades a token for a cookie session. */
 export async function signIn(token: string): Promise<Session> {
   const headers = { Authorization: `Bearer ${token}` }
-  return (await (await request('/session', { method: 'POST', headers })).json()) as Session
+  return (await (await ask('/session', { method: 'POST', headers })).json()) as Session
 }
 
 export async function signOut(csrf: string): Promise<void> {
-  await request('/session', { method: 'DELETE', headers: { 'X-CSRF-Token': csrf } })
+  await ask('/session', { method: 'DELETE', headers: { 'X-CSRF-Token': csrf } })
 }
 
 /** Every unit the viewer may see, and the server's time of the answer. */
@@ -127,7 +147,7 @@ export function alerts(): Promise<Told<AlertItem>> {
 /** Takes note of an alert; a second time changes nothing. The answer is the alert as it is then. */
 export async function acknowledge(alert: string, csrf: string): Promise<AlertItem> {
   const path = `/alerts/${encodeURIComponent(alert)}/acknowledge`
-  const response = await request(path, { method: 'POST', headers: { 'X-CSRF-Token': csrf } })
+  const response = await ask(path, { method: 'POST', headers: { 'X-CSRF-Token': csrf } })
   return (await response.json()) as AlertItem
 }
 
@@ -149,7 +169,7 @@ export async function newestClose(site: string, signal: AbortSignal): Promise<Mo
 export function intensity(
   unit: string,
   indicator: string,
-  period: 'day' | 'slot',
+  period: PeriodKind,
   from: number,
   to: number,
   signal: AbortSignal,

@@ -6,7 +6,7 @@
 // server whose numbering says nothing about ours, so a snapshot is asked for.
 
 import { instant } from './plant_time.ts'
-import type { UnitChange, UnitView } from './wire.ts'
+import type { ItemsChange, PeriodItem, UnitChange, UnitView } from './wire.ts'
 
 /** Changes kept while a snapshot is under way; beyond this the snapshot is simply asked again. */
 export const MOST_PENDING = 5_000
@@ -78,15 +78,20 @@ export function settle(feed: Feed, snapshot: readonly UnitView[]): Outcome {
   return { feed: { ...feed, awaiting: false, pending: [] }, apply, fetch: false }
 }
 
-/** Whether a change was made before the held view, by the times of the members it brings. */
+/** Whether a change was made before the held view, by the times it brings; without one it is not. */
 export function isOlder(change: UnitChange, held: UnitView | undefined): boolean {
   if (!held) return false
-  return newest(change, change) < newest(held, change)
+  const made = newest(change, change)
+  return made > 0 && made < newest(held, change)
 }
 
 /** The newest time in the members of `unit` that `change` has. */
 function newest(unit: UnitChange, change: UnitChange): number {
   const measured = change.live ? (instant(unit.live?.measured_at) ?? 0) : 0
-  const items = [...(change.current ? (unit.current ?? []) : []), ...(change.today ? (unit.today ?? []) : [])]
+  const items = [...(change.current ? listed(unit.current) : []), ...(change.today ? listed(unit.today) : [])]
   return Math.max(measured, ...items.map((item) => instant(item.computed_at) ?? 0))
+}
+
+function listed(items: ItemsChange | undefined): readonly Partial<PeriodItem>[] {
+  return Array.isArray(items) ? items : Object.values(items ?? {})
 }

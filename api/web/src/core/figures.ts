@@ -29,6 +29,12 @@ export function placesOf(unit: string): number {
   return unit.startsWith('kgce') || unit.startsWith('tce') ? 1 : 0
 }
 
+/** Decimal places of an axis: enough that its labels differ, however close its ends lie. */
+export function axisPlaces(range: readonly [number, number], places: number): number {
+  const step = (range[1] - range[0]) / 5
+  return step > 0 ? Math.min(6, Math.max(places, Math.ceil(-Math.log10(step)))) : places
+}
+
 /** An intensity or limit as text, in its unit's places; a dash when absent. */
 export function figure(text: string | null | undefined, unit: string, extra = 0): string {
   const value = numberOf(text)

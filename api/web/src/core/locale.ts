@@ -28,7 +28,7 @@ export interface Label {
 }
 
 /** A name in the viewer's language; the other one, marked, where it is missing; else the id. */
-export function nameOf(named: Named | undefined, lang: Lang, id: string): Label {
+export function nameOf(named: Named | null | undefined, lang: Lang, id: string): Label {
   const own = named?.[lang]
   if (own) return { text: own, lang: undefined }
   const other: Lang = lang === 'zh' ? 'en' : 'zh'

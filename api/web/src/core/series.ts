@@ -116,10 +116,18 @@ function stepsOf(buckets: readonly Bucket[]): Step[] {
   return out
 }
 
-/** The y-range: the leading limit −3 %…+3 %, widened where the data or its spread leaves it. */
+/** From so many ended periods on, the open one no longer stretches the scale. */
+const ENOUGH_ENDED = 3
+
+/**
+ * The y-range: the leading limit −3 %…+3 %, widened where the data or its spread leaves it. A period
+ * that has only begun may stand anywhere: its first hours must not flatten all the others.
+ */
 export function yRange(series: Series): [number, number] | null {
   const lead = series.steps.filter((step) => step.leads).map((step) => step.value)
-  const seen = series.buckets.flatMap((b) => [b.low ?? b.value, b.high ?? b.value])
+  const ended = series.buckets.filter((b) => !b.open && b.value !== null)
+  const counted = ended.length >= ENOUGH_ENDED ? ended : series.buckets
+  const seen = counted.flatMap((b) => [b.low ?? b.value, b.high ?? b.value])
   const data = seen.filter((value) => value !== null)
   if (lead.length + data.length === 0) return null
   const low = Math.min(...lead.map((v) => v * 0.97), ...data)

@@ -1,6 +1,7 @@
 // The units on the page, in a plain array: 600 of them change every second, so they live outside
 // the framework's reactivity. Whoever draws subscribes and is told which ones changed.
 
+import { applied } from './delta.ts'
 import { isWhole, type UnitChange, type UnitView } from './wire.ts'
 
 export type Listener = (changed: readonly number[]) => void
@@ -26,8 +27,8 @@ export class UnitStore {
     for (const change of changes) {
       const at = this.index.get(change.unit) ?? this.units.length
       const held = this.units[at]
-      if (held) this.units[at] = { ...held, ...change }
-      else if (isWhole(change)) this.units[at] = change
+      if (isWhole(change)) this.units[at] = change
+      else if (held) this.units[at] = applied(held, change)
       else continue
       this.index.set(change.unit, at)
       changed.push(at)

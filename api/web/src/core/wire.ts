@@ -75,8 +75,17 @@ export interface UnitView {
   readonly today: readonly PeriodItem[]
 }
 
-/** What the stream says of a unit: all of it the first time, later the members that changed. */
-export type UnitChange = Pick<UnitView, 'unit'> & Partial<UnitView>
+/** Items of a list: all of them, or by indicator what changed of some (delta.ts). */
+export type ItemsChange = readonly PeriodItem[] | Readonly<Record<string, Partial<PeriodItem>>>
+
+/** What the stream says of a unit: all of it the first time, later what changed. */
+export interface UnitChange {
+  readonly unit: string
+  readonly site?: string
+  readonly live?: Partial<UnitView['live']>
+  readonly current?: ItemsChange
+  readonly today?: ItemsChange
+}
 
 export function isWhole(change: UnitChange): change is UnitView {
   return change.site !== undefined
@@ -97,12 +106,18 @@ export interface AlertItem {
   readonly kind: string
   readonly severity: number
   readonly state: AlertState
-  readonly unit: string
+  readonly unit: string | null
+  readonly site?: string | null
+  readonly site_name?: Named | null
   readonly indicator: string | null
   readonly limit: string | null
+  /** Of a condition: whom it is about, and what is to be said. */
+  readonly condition?: string | null
+  readonly subject?: { readonly kind: string; readonly id: string } | null
+  readonly sentence?: Named | null
   readonly period?: PeriodKind
   readonly period_start: string | null
-  readonly stage?: 'early_warning' | 'finding'
+  readonly stage?: 'early_warning' | 'finding' | null
   readonly value?: string | null
   readonly value_unit?: string | null
   readonly limit_value?: string | null
@@ -115,6 +130,22 @@ export interface AlertItem {
   readonly acknowledged_by: string | null
   readonly resolved_at: string | null
   readonly deliveries: readonly Delivery[]
+  /** What keeps it from being told; `told`: receivers know of it all the same. */
+  readonly quiet?: Quiet | null
+  /** How many alerts stand behind it. */
+  readonly folded?: number
+}
+
+export interface Quiet {
+  readonly kind: string
+  readonly told: boolean
+  readonly since: string
+  readonly until: string | null
+  readonly alert: string | null
+  readonly silence: string | null
+  readonly document: string | null
+  readonly reason: string | null
+  readonly by: string | null
 }
 
 export interface Indicator {
@@ -146,7 +177,9 @@ export interface Point {
   readonly unit: string
   readonly kind: string
   readonly carrier: string | null
+  readonly role?: string
   readonly sign: number
+  readonly measured_unit?: string
   readonly energy_unit: string | null
 }
 
@@ -160,6 +193,9 @@ export interface Session {
   readonly role: string
   readonly scope: readonly string[]
   readonly csrf: string
+  readonly how?: 'token' | 'password' | 'provider'
+  /** Where to go to sign out at the identity provider too. */
+  readonly leave?: string | null
 }
 
 export interface Page<T> {
