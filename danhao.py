@@ -49,6 +49,7 @@ COMMANDS: Final = (
     ("grafana", "deploy.grafana.commands", "Grafana over the ledger: write, reader"),
     ("doctor", "deploy.doctor.commands", "one page: what is wrong and what to do about it"),
     ("plan", "deploy.planning", "before it is bought: size"),
+    ("broker", "deploy.broker_commands", "a Mosquitto of your own: accounts, certificate"),
     ("bench", "deploy.bench", "speed as ratios measured in one run"),
 )
 
