@@ -156,7 +156,7 @@ async def _served(url: str, name: str) -> AsyncIterator[_Served]:
             secret = await access.create_token(
                 link, name="bench", role="admin", scope=("*",), now=NOW
             )
-        app = create_app(Settings(database_url=own), pool, lambda: NOW)
+        app = create_app(Settings(database_url=own, requests_per_s=10_000), pool, lambda: NOW)
         transport = httpx.ASGITransport(app=app)
         headers = {"Authorization": f"Bearer {secret}"}
         async with httpx.AsyncClient(
